@@ -37,6 +37,7 @@ case $(basename $1) in
 	exits.wasm) exit 33;;
 	args.wasm) shift; printf '%s ' "$env" "$@";;
 	writes.wasm) cat ${dir%::/}/seed; echo more > ${dir%::/}/made;;
+	echo.wasm) echo ready; cat;;
 	hangs.wasm) exec sleep 1000;;
 esac
 `
@@ -68,8 +69,13 @@ func TestTool(t *testing.T) {
 		"args.wasm": "", "args.json": `{"operations": [{"type": "run", "args": ["a", "b"], "env": {"K": "V"}}, {"type": "read", "payload": "K=V a b "}, {"type": "wait"}]}`,
 		"writes.wasm": "", "writes.json": `{"root": "files", "stdout": "seed\n"}`, "files/seed": "seed\n",
 		"hangs.wasm":   "",
-		"unknown.wasm": "", "unknown.json": `{"operations": [{"type": "connect"}]}`,
+		"unknown.wasm": "", "unknown.json": `{"operations": [{"type": "run"}, {"type": "connect"}]}`,
 		"wrong.wasm": "", "wrong.json": `{"stdout": "much"}`,
+		"echo.wasm": "", "echo.json": `{"operations": [{"type": "run"}, {"type": "read", "payload": "ready\n"}, {"type": "write", "payload": "first, "},
+			{"type": "read", "payload": "first"}, {"type": "write", "payload": "second"}, {"type": "read", "id": "stdout", "payload": ", second"}, {"type": "wait"}]}`,
+		"early.wasm": "", "early.json": `{"operations": [{"type": "read", "payload": "x"}]}`,
+		"short.wasm": "", "short.json": `{"operations": [{"type": "run"}, {"type": "read", "payload": "x"}, {"type": "wait"}]}`,
+		"sockets.wasm": "", "sockets.json": `{"proposals": ["sockets"], "operations": [{"type": "run"}]}`,
 	})
 	var out, errs bytes.Buffer
 	if code := run([]string{"-markdown", "-command", command, "-limit", "2s", dir}, &out, &errs); code != 1 {
@@ -78,13 +84,14 @@ func TestTool(t *testing.T) {
 	for program, want := range map[string]string{
 		"passes": "pass", "exits": "pass", "args": "pass", "writes": "pass", "fails": "FAIL: exit code 3, want 0: it is broken",
 		"hangs": "FAIL: it did not end within 2s", "unknown": `FAIL: operation "connect": ` + errUnknownOperation.Error(),
-		"wrong": `FAIL: stdout "", want "much"`,
+		"wrong": `FAIL: stdout "", want "much"`, "echo": "pass", "early": `FAIL: operation "read" comes before the program runs`,
+		"short": `FAIL: stdout "", want "x"`, "sockets": "left out: it needs sockets",
 	} {
 		if row := fmt.Sprintf("| the suite | `%s` | %s |\n", program, want); !strings.Contains(out.String(), row) {
 			t.Errorf("no row %s", row)
 		}
 	}
-	if !strings.Contains(out.String(), "8 programs, 4 passed, 4 failed") {
+	if !strings.Contains(out.String(), "12 programs, 5 passed, 6 failed, 1 left out") {
 		t.Errorf("no sum in\n%s", out.String())
 	}
 	if _, err := os.Stat(filepath.Join(dir, "files/made")); err == nil {

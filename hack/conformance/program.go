@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,17 +15,15 @@ import (
 )
 
 // specification is the .json file of a program. The older form has the fields of one run. The newer
-// form has a list of operations, of which programs of preview 1 need three.
+// form has a list of operations.
 type specification struct {
-	Args     []string          `json:"args"`
-	Env      map[string]string `json:"env"`
-	Root     string            `json:"root"`
-	Dirs     []string          `json:"dirs"` // in older suites: folders that the program sees below /
-	ExitCode int               `json:"exit_code"`
-	Stdout   *string           `json:"stdout"`
-	Stderr   *string           `json:"stderr"`
+	operation          // of the older form: what the program is run with, and its exit code
+	Dirs      []string `json:"dirs"` // in older suites: folders that the program sees below /
+	Stdout    *string  `json:"stdout"`
+	Stderr    *string  `json:"stderr"`
 
 	Operations []operation `json:"operations"`
+	Proposals  []string    `json:"proposals"` // what the runtime needs besides, such as sockets
 }
 
 type operation struct {
@@ -39,26 +36,14 @@ type operation struct {
 	ExitCode int               `json:"exit_code"`
 }
 
-// flatten turns a list of operations into the older form.
-func (s *specification) flatten() error {
-	for _, o := range s.Operations {
-		switch o.Type {
-		case "run":
-			s.Args, s.Env, s.Root = o.Args, o.Env, o.Root
-		case "read":
-			payload := o.Payload
-			if o.ID == "stderr" {
-				s.Stderr = &payload
-			} else {
-				s.Stdout = &payload
-			}
-		case "wait":
-			s.ExitCode = o.ExitCode
-		default:
-			return fmt.Errorf("operation %q: %w", o.Type, errUnknownOperation)
-		}
+// steps are the operations, in whichever form they are written.
+func (s specification) steps() []operation {
+	if len(s.Operations) > 0 {
+		return s.Operations
 	}
-	return nil
+	run, wait := s.operation, s.operation
+	run.Type, wait.Type = "run", "wait"
+	return []operation{run, wait}
 }
 
 func readJSON(path string, into any) error {
@@ -78,45 +63,76 @@ type runner struct {
 	limit   time.Duration
 }
 
-// program runs one program. The error says what the program did wrong.
+// program runs one program. The error says what the program did wrong, or is a leftOut.
 func (r runner) program(ctx context.Context, file string) error {
 	var s specification
 	if err := readJSON(strings.TrimSuffix(file, ".wasm")+".json", &s); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := s.flatten(); err != nil {
-		return err
+	if len(s.Proposals) > 0 {
+		return leftOut("it needs " + strings.Join(s.Proposals, ", "))
 	}
 	scratch, err := os.MkdirTemp("", "conformance-")
 	if err != nil {
 		return fmt.Errorf("making a folder for the program's files: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
-	args, err := r.arguments(file, scratch, s)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, r.limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, r.command[0], append(r.command[1:len(r.command):len(r.command)], args...)...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err = cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return fmt.Errorf("running %s: %w", r.command[0], err)
+	return r.operate(ctx, file, scratch, s)
+}
+
+// operate carries out the operations on a program, one after the other.
+func (r runner) operate(ctx context.Context, file, scratch string, s specification) error {
+	var p *process
+	defer func() {
+		if p != nil {
+			p.kill()
+		}
+	}()
+	for _, o := range s.steps() {
+		if p == nil && o.Type != "run" {
+			return fmt.Errorf("operation %q comes before the program runs", o.Type)
+		}
+		var err error
+		switch o.Type {
+		case "run":
+			if p != nil {
+				return errors.New("the program is run twice")
+			}
+			p, err = r.start(ctx, file, scratch, s, o)
+		case "write":
+			err = p.write(o.Payload)
+		case "read":
+			err = p.read(o.ID, o.Payload)
+		case "wait":
+			err = s.judge(p.wait(), o.ExitCode)
+		default:
+			err = fmt.Errorf("operation %q: %w", o.Type, errUnknownOperation)
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("it did not end within %s", r.limit)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("it did not end within %s", r.limit)
+	return nil
+}
+
+func (r runner) start(ctx context.Context, file, scratch string, s specification, o operation) (*process, error) {
+	args, err := r.arguments(file, scratch, s, o)
+	if err != nil {
+		return nil, err
 	}
-	return s.judge(cmd.ProcessState.ExitCode(), stdout.String(), stderr.String())
+	return start(exec.CommandContext(ctx, r.command[0], append(r.command[1:len(r.command):len(r.command)], args...)...))
 }
 
 // arguments are the arguments after the command: the program's environment, files and arguments.
-func (r runner) arguments(file, scratch string, s specification) ([]string, error) {
+func (r runner) arguments(file, scratch string, s specification, o operation) ([]string, error) {
 	var args []string
-	for _, name := range sortedKeys(s.Env) {
-		args = append(args, "--env", name+"="+s.Env[name])
+	for _, name := range sortedKeys(o.Env) {
+		args = append(args, "--env", name+"="+o.Env[name])
 	}
 	share := func(dir, guest string) error {
 		to := filepath.Join(scratch, filepath.Base(dir))
@@ -126,8 +142,8 @@ func (r runner) arguments(file, scratch string, s specification) ([]string, erro
 		args = append(args, "--dir", to+"::"+guest)
 		return nil
 	}
-	if s.Root != "" {
-		if err := share(s.Root, "/"); err != nil {
+	if o.Root != "" {
+		if err := share(o.Root, "/"); err != nil {
 			return nil, err
 		}
 	}
@@ -136,7 +152,7 @@ func (r runner) arguments(file, scratch string, s specification) ([]string, erro
 			return nil, err
 		}
 	}
-	return append(append(args, "--argv0", filepath.Base(file), file), s.Args...), nil
+	return append(append(args, "--argv0", filepath.Base(file), file), o.Args...), nil
 }
 
 func sortedKeys(m map[string]string) []string {
@@ -148,16 +164,19 @@ func sortedKeys(m map[string]string) []string {
 	return keys
 }
 
-// judge compares the result of a program with the expected one.
-func (s specification) judge(code int, stdout, stderr string) error {
-	if code != s.ExitCode {
-		return fmt.Errorf("exit code %d, want %d: %s", code, s.ExitCode, tail(stderr))
+// judge compares the result of a program that has ended with the expected one.
+func (s specification) judge(p ended, code int) error {
+	if p.err != nil {
+		return p.err
 	}
-	if s.Stdout != nil && stdout != *s.Stdout {
-		return fmt.Errorf("stdout %q, want %q", stdout, *s.Stdout)
+	if p.code != code {
+		return fmt.Errorf("exit code %d, want %d: %s", p.code, code, tail(p.stderr))
 	}
-	if s.Stderr != nil && stderr != *s.Stderr {
-		return fmt.Errorf("stderr %q, want %q", stderr, *s.Stderr)
+	if s.Stdout != nil && p.stdout != *s.Stdout {
+		return fmt.Errorf("stdout %q, want %q", p.stdout, *s.Stdout)
+	}
+	if s.Stderr != nil && p.stderr != *s.Stderr {
+		return fmt.Errorf("stderr %q, want %q", p.stderr, *s.Stderr)
 	}
 	return nil
 }

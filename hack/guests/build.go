@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,9 +44,9 @@ func Build(t testing.TB, name string) string {
 	return b.path
 }
 
-// compile builds into a temporary file and then renames it, because other test processes build the
-// same guest at the same time. The final name depends on the content, because another work tree may
-// have another guest with the same name.
+// compile builds into a temporary folder, because other test processes build the same guest at the
+// same time. The final name depends on the content, because another work tree may have another
+// guest with the same name.
 func compile(name string) (path string, out []byte, err error) {
 	dir, err := folder("guests")
 	if err != nil {
@@ -67,13 +68,33 @@ func compile(name string) (path string, out []byte, err error) {
 	if err != nil {
 		return "", nil, err
 	}
+	path, err = keep(name+".wasm", content)
+	return path, nil, err
+}
+
+// keep writes a guest to a folder that its content names, and returns its path. The file appears
+// whole.
+func keep(name string, content []byte) (string, error) {
+	dir, err := folder("guests")
+	if err != nil {
+		return "", err
+	}
 	sum := sha256.Sum256(content)
 	place := filepath.Join(dir, hex.EncodeToString(sum[:6]))
 	if err := os.MkdirAll(place, 0o700); err != nil {
-		return "", nil, err
+		return "", err
 	}
-	path = filepath.Join(place, name+".wasm")
-	return path, nil, os.Rename(built, path)
+	tmp, err := os.CreateTemp(place, name+"-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = os.Remove(tmp.Name()) }()
+	_, err = tmp.Write(content)
+	if err := errors.Join(err, tmp.Close()); err != nil {
+		return "", err
+	}
+	path := filepath.Join(place, name)
+	return path, os.Rename(tmp.Name(), path)
 }
 
 // CacheDir is a folder for compiled code that outlives the test process. So a Go guest is compiled

@@ -332,7 +332,7 @@ func (ms *modules) forget(t testing.TB, digest string) {
 		if s == nil || s.users > 0 {
 			return false
 		}
-		m = s.m
+		m = s.u.(*module)
 		delete(ms.byKey, digest)
 		return true
 	})

@@ -112,7 +112,7 @@ func TestCompiledCodeIsKept(t *testing.T) {
 	}
 	// Without the module's file, a new engine can get the code only from the cache.
 	e = newModuleEngine(t, dir)
-	m, err := e.modules.get(t.Context(), digest, "/nonexistent", maxMemory)
+	m, err := e.modules.get(t.Context(), wantedCommand(digest, "/nonexistent"), maxMemory)
 	if err != nil {
 		t.Fatalf("from the cache: %v", err)
 	}
@@ -168,14 +168,14 @@ func TestOneCompilationForAll(t *testing.T) {
 
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := e.modules.get(gone, digest, file, maxMemory); !errors.Is(err, context.Canceled) {
+	if _, err := e.modules.get(gone, wantedCommand(digest, file), maxMemory); !errors.Is(err, context.Canceled) {
 		t.Errorf("who gives up gets %v", err)
 	}
 	var wg sync.WaitGroup
 	got := make([]*module, 20)
 	for i := range got {
 		wg.Go(func() {
-			m, err := e.modules.get(t.Context(), digest, file, maxMemory)
+			m, err := e.modules.get(t.Context(), wantedCommand(digest, file), maxMemory)
 			if err != nil {
 				t.Error(err)
 			}

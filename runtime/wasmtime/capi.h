@@ -30,7 +30,7 @@ typedef struct { size_t size; char *data; } wasm_byte_vec_t;
 typedef struct { size_t size; wasm_frame_t **data; } wasm_frame_vec_t;
 typedef struct { size_t size; wasm_valtype_t **data; } wasm_valtype_vec_t;
 
-enum { WASM_I32 = 0, WASM_I64 = 1 };
+enum { WASM_I32 = 0, WASM_I64 = 1, WASM_F32 = 2, WASM_F64 = 3 };
 
 typedef union {
 	int32_t i32;
@@ -88,6 +88,8 @@ SAME(sizeof(wasmtime_extern_t), 32);
 SAME(offsetof(wasmtime_extern_t, of), 8);
 SAME(WASM_I32, 0);
 SAME(WASM_I64, 1);
+SAME(WASM_F32, 2);
+SAME(WASM_F64, 3);
 SAME(WASMTIME_FUNCREF, 5);
 SAME(WASMTIME_EXTERN_FUNC, 0);
 SAME(WASMTIME_EXTERN_TABLE, 2);
@@ -119,7 +121,7 @@ void wasmtime_config_shared_memory_set(wasm_config_t *, bool);
 const char *krustlet_engine_version(void);
 void krustlet_config_prepare(wasm_config_t *);
 void krustlet_store_limiter(wasmtime_store_t *, void *env, bool (*growing)(void *env, size_t current, size_t desired),
-	void (*failed)(void *env), size_t elements, size_t tables, size_t memories);
+	void (*failed)(void *env), size_t elements, size_t instances, size_t tables, size_t memories);
 #endif
 
 // Types.
@@ -143,7 +145,7 @@ void wasm_trap_trace(const wasm_trap_t *, wasm_frame_vec_t *);
 void wasm_frame_vec_delete(wasm_frame_vec_t *);
 uint32_t wasm_frame_func_index(const wasm_frame_t *);
 size_t wasm_frame_module_offset(const wasm_frame_t *);
-const wasm_byte_vec_t *wasmtime_frame_func_name(const wasm_frame_t *);
+const wasm_byte_vec_t *wasmtime_frame_module_name(const wasm_frame_t *);
 
 // Stores.
 wasmtime_store_t *wasmtime_store_new(wasm_engine_t *, void *data, void (*finalizer)(void *));
@@ -166,6 +168,8 @@ wasmtime_error_t *wasmtime_linker_define_func_unchecked(wasmtime_linker_t *, con
 wasmtime_error_t *wasmtime_linker_instantiate_pre(const wasmtime_linker_t *, const wasmtime_module_t *, wasmtime_instance_pre_t **);
 void wasmtime_instance_pre_delete(wasmtime_instance_pre_t *);
 wasmtime_error_t *wasmtime_instance_pre_instantiate(const wasmtime_instance_pre_t *, wasmtime_context_t *, wasmtime_instance_t *, wasm_trap_t **);
+wasmtime_error_t *wasmtime_instance_new(wasmtime_context_t *, const wasmtime_module_t *, const wasmtime_extern_t *imports, size_t,
+	wasmtime_instance_t *, wasm_trap_t **);
 bool wasmtime_instance_export_get(wasmtime_context_t *, const wasmtime_instance_t *, const char *, size_t, wasmtime_extern_t *);
 wasmtime_context_t *wasmtime_caller_context(wasmtime_caller_t *);
 bool wasmtime_caller_export_get(wasmtime_caller_t *, const char *, size_t, wasmtime_extern_t *);
@@ -173,6 +177,7 @@ void wasmtime_func_new_unchecked(wasmtime_context_t *, const wasm_functype_t *, 
 	void (*finalizer)(void *), wasmtime_func_t *out);
 wasmtime_error_t *wasmtime_func_call(wasmtime_context_t *, const wasmtime_func_t *, const wasmtime_val_t *args, size_t,
 	wasmtime_val_t *results, size_t, wasm_trap_t **);
+wasmtime_error_t *wasmtime_func_call_unchecked(wasmtime_context_t *, const wasmtime_func_t *, wasmtime_val_raw_t *, size_t, wasm_trap_t **);
 wasmtime_error_t *wasmtime_table_set(wasmtime_context_t *, const wasmtime_table_t *, uint64_t index, const wasmtime_val_t *);
 uint8_t *wasmtime_memory_data(const wasmtime_context_t *, const wasmtime_memory_t *);
 size_t wasmtime_memory_data_size(const wasmtime_context_t *, const wasmtime_memory_t *);

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 )
 
@@ -22,10 +23,14 @@ type moduleCommand struct {
 	killed bool
 }
 
-// newModuleCommand makes the work. From then on the work owns the host and the module.
-func newModuleCommand(e *Engine, m *module, host *preview1.Guest, h *hosted) *moduleCommand {
+// work implements unit.
+func (m *module) work(e *Engine, cfg wasi.Config, h *hosted) (work, error) {
+	host, err := preview1.New(cfg)
+	if err != nil {
+		return nil, err
+	}
 	h.wasi = host
-	return &moduleCommand{engine: e, module: m, hosted: h}
+	return &moduleCommand{engine: e, module: m, hosted: h}, nil
 }
 
 // run implements work.
@@ -37,7 +42,6 @@ func (c *moduleCommand) run(pays payer, started func()) (ending, error) {
 	defer s.close()
 	c.engine.calls.begin(s)
 	defer c.engine.calls.end(s)
-	defer c.hosted.pace.End()
 	c.arm(s)
 	defer c.arm(nil)
 	beside, _ := pays.beside.(*moduleCommand)
@@ -65,7 +69,7 @@ func (c *moduleCommand) arm(s *store) {
 	}
 	s.limit(c.hosted.pace.Limited()) // the limit may have changed since the store was made
 	if c.killed {
-		s.kill()
+		s.kill(c.engine.priority)
 	}
 }
 
@@ -117,9 +121,7 @@ func (c *moduleCommand) kill() {
 	if c.store == nil {
 		return
 	}
-	c.store.kill()
-	// If this process may not raise the priority, the guest ends at its next turn.
-	_ = c.engine.priority.Restore(c.store.thread())
+	c.store.kill(c.engine.priority)
 	c.engine.native.IncrementEpoch() // as above
 }
 
@@ -128,21 +130,6 @@ func (c *moduleCommand) close() error {
 	err := c.hosted.wasi.Close()
 	c.engine.modules.release(c.module)
 	return err
-}
-
-// outOfMemory returns which memory limit ended the guest. It is enough if the guest ended for
-// another reason.
-func (s *store) outOfMemory(err error) shortage {
-	memory, heap := s.refused()
-	switch {
-	case memory:
-		return pastLimit
-	case heap && endedByHeap(err) && s.fullHeap():
-		return pastHeap
-	case heap && endedByHeap(err):
-		return pastLimit
-	}
-	return enough
 }
 
 // panicked returns the panic of the host call that ended a guest, or nil.

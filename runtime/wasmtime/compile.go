@@ -41,8 +41,16 @@ func moduleCompiler() compile.Engine {
 // module. The engine compiles the translated module. But the original must also be valid. Otherwise
 // a module could use the index numbers of the parts that the translation adds, and so reach these
 // parts.
-func compileModule(wasm []byte) (code, info []byte, err error) {
-	t, err := translate.Module(wasm, features(), translate.Limits{})
+func compileModule(wasm []byte, f compile.Form) (code, info []byte, err error) {
+	var t *translate.Translation
+	switch f {
+	case compile.AsComponent:
+		return checkComponent(wasm)
+	case compile.AsPart:
+		t, err = translate.Part(wasm, features(), translate.Limits{}, codecache.PartDigestOf(wasm))
+	case compile.AsCommand:
+		t, err = translate.Module(wasm, features(), translate.Limits{})
+	}
 	if err != nil {
 		return nil, nil, explain(err)
 	}

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	goruntime "runtime"
 	"sync"
-	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -64,8 +62,9 @@ type build struct {
 
 // sound is a file of the cache, and the time when it was found complete.
 type sound struct {
-	at   time.Time
-	file os.FileInfo
+	at    time.Time
+	file  os.FileInfo
+	parts []part // of a component; nil if they were not read
 }
 
 // NewCompiler makes a Compiler from the settings for compilation: CacheDir, CacheSize, Compiler,
@@ -101,15 +100,35 @@ func newCompiler(cfg Config) *Compiler {
 	return c
 }
 
-// Compile makes sure that the complete compiled code of the module is in the cache, and stays there
-// for at least a minute. pod is the UID of the pod that needs it, or empty; each pod has only one
-// running compilation. When ctx ends, Compile returns; the compilation ends when no other call
-// waits for it. An error other than ctx's says what is wrong with the module, or why it cannot be
-// compiled or stored. Compile does not check that an engine could start the module.
+// Compile makes sure that the complete compiled code of the module or component is in the cache,
+// and stays there for at least a minute. pod is the UID of the pod that needs it, or empty; each
+// pod has only one running compilation. When ctx ends, Compile returns; the compilation ends when
+// no other call waits for it. An error other than ctx's says what is wrong with the module, or why
+// it cannot be compiled or stored. Compile does not check that an engine could start the module.
+//
+// A component is checked first, and then its core modules are compiled one after the other.
 func (c *Compiler) Compile(ctx context.Context, pod, digest, file string) error {
 	if err := codecache.CheckDigest(digest); err != nil {
 		return err
 	}
+	w := wantedFile(digest, file)
+	if err := c.compileWanted(ctx, pod, w); err != nil || w.form != compile.AsComponent {
+		return err
+	}
+	parts, err := c.partsOf(digest, file)
+	if err != nil {
+		return err
+	}
+	for i, part := range parts {
+		if err := c.compileWanted(ctx, pod, part); err != nil {
+			return fmt.Errorf("core module %d of the component: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (c *Compiler) compileWanted(ctx context.Context, pod string, w wanted) error {
+	digest := w.digest
 	if c.isSound(digest, trustFor) {
 		c.told(true, 0, nil)
 		return nil
@@ -118,7 +137,7 @@ func (c *Compiler) Compile(ctx context.Context, pod, digest, file string) error 
 		c.told(false, 0, err)
 		return err
 	}
-	b, err := c.join(pod, digest, file)
+	b, err := c.join(pod, w)
 	if err != nil {
 		return err
 	}
@@ -154,7 +173,8 @@ func (c *Compiler) Close() {
 }
 
 // join adds a waiting call to the build of the module. It starts the build if none is running.
-func (c *Compiler) join(pod, digest, file string) (*build, error) {
+func (c *Compiler) join(pod string, w wanted) (*build, error) {
+	digest := w.digest
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -167,7 +187,7 @@ func (c *Compiler) join(pod, digest, file string) (*build, error) {
 		c.builds[digest] = b
 		c.works.Go(func() {
 			defer cancel()
-			b.err = c.make(ctx, b, digest, file)
+			b.err = c.make(ctx, b, w)
 			c.mu.Lock()
 			c.remove(digest, b)
 			c.mu.Unlock()
@@ -206,7 +226,8 @@ func (c *Compiler) remove(digest string, b *build) {
 }
 
 // make makes sure that the code is in the cache.
-func (c *Compiler) make(ctx context.Context, b *build, digest, file string) error {
+func (c *Compiler) make(ctx context.Context, b *build, w wanted) error {
+	digest := w.digest
 	code, err := c.disk.Open(digest)
 	if err == nil {
 		_ = code.Close()
@@ -217,7 +238,7 @@ func (c *Compiler) make(ctx context.Context, b *build, digest, file string) erro
 	if !errors.Is(err, os.ErrNotExist) {
 		c.log.Warn("compiled code cannot be used, the module is compiled again", zap.String("digest", digest), zap.Error(err))
 	}
-	if err = c.compile(ctx, b, digest, file); err != nil {
+	if err = c.compile(ctx, b, w); err != nil {
 		c.refused.Note(digest, err)
 		return err
 	}
@@ -232,8 +253,9 @@ func (c *Compiler) make(ctx context.Context, b *build, digest, file string) erro
 }
 
 // compile waits for the build's turn and compiles the module.
-func (c *Compiler) compile(ctx context.Context, b *build, digest, file string) (err error) {
-	size, err := c.look(file)
+func (c *Compiler) compile(ctx context.Context, b *build, w wanted) (err error) {
+	digest := w.digest
+	size, err := w.look(c.maxModule)
 	if err != nil {
 		return err
 	}
@@ -241,7 +263,7 @@ func (c *Compiler) compile(ctx context.Context, b *build, digest, file string) (
 		return err
 	}
 	defer c.leaveQueue(b)
-	in, err := openModule(file)
+	in, err := w.open()
 	if err != nil {
 		return err
 	}
@@ -251,7 +273,7 @@ func (c *Compiler) compile(ctx context.Context, b *build, digest, file string) (
 		return err
 	}
 	began := time.Now()
-	err = c.runner.Run(ctx, digest, size, in, out)
+	err = c.runner.Run(ctx, compile.Module{Form: w.form, Digest: digest, Size: size}, in, out)
 	if ctx.Err() == nil {
 		c.told(false, time.Since(began), err)
 	}
@@ -266,39 +288,6 @@ func (c *Compiler) compile(ctx context.Context, b *build, digest, file string) (
 	}
 	c.log.Debug("compiled a module", zap.String("digest", digest), zap.Int64("bytes", size), zap.Duration("took", time.Since(began)))
 	return c.disk.Keep(out, digest)
-}
-
-// openModule opens a module's file. If it is a named pipe, it does not wait for the other end.
-func openModule(file string) (*os.File, error) {
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, fmt.Errorf("reading the module: %w", err)
-	}
-	return f, nil
-}
-
-// look returns the size of a module, or an error if it may not be compiled.
-func (c *Compiler) look(file string) (size int64, err error) {
-	f, err := openModule(file)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return 0, fmt.Errorf("reading the module: %w", err)
-	case !info.Mode().IsRegular():
-		return 0, fmt.Errorf("read the module: %s is no regular file", file)
-	case info.Size() > c.maxModule:
-		return 0, fmt.Errorf("%w: it has %d bytes, and may have %d (--max-module-size)", ErrModuleTooLarge, info.Size(), c.maxModule)
-	}
-	var start [headerSize]byte
-	n, err := f.ReadAt(start[:], 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return 0, fmt.Errorf("reading the module: %w", err)
-	}
-	return info.Size(), checkHeader(start[:n])
 }
 
 // await waits for the build's turn. After success, the caller must call leaveQueue at the end of
@@ -338,7 +327,7 @@ func (c *Compiler) trust(digest string) {
 			delete(c.sound, other)
 		}
 	}
-	c.sound[digest] = sound{at: time.Now(), file: info}
+	c.sound[digest] = sound{at: time.Now(), file: info, parts: c.sound[digest].parts}
 }
 
 // isSound reports whether the module's file was found complete within this time, and has not

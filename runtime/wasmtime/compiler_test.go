@@ -78,7 +78,7 @@ func TestNobodyWaitsForTheCompiler(t *testing.T) {
 	errs := make(chan error, 2)
 	for _, ctx := range []context.Context{first, second} {
 		go func() {
-			_, err := e.modules.get(ctx, digest, file, maxMemory)
+			_, err := e.modules.get(ctx, wantedCommand(digest, file), maxMemory)
 			errs <- err
 		}()
 	}

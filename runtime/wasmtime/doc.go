@@ -13,11 +13,11 @@
 //
 // Start loads the compiled module (see below), makes a guest, and returns when the guest runs. A
 // guest (guest.go) has what all kinds of runs share: its log and streams, its account of memory,
-// its end. The work of a guest (work.go) is what it runs. So far there is one kind: a WASI command
-// in a core module (command.go). It has one instance in one store, and runs on the guest's own
-// goroutine and thread, from its instantiation to its end. That goroutine makes, uses and deletes
-// the store (store.go). Other goroutines may use its kill switch, an atomic flag, and read its
-// usage.
+// its end. What it is asked to do is its work (work.go), of one kind so far: a
+// WASI command in a core module (command.go). That has one instance in one store, and runs on the
+// guest's own goroutine and thread, from its instantiation to its end. That goroutine makes, uses
+// and deletes the store (store.go). Other goroutines may use its kill switch, an atomic flag, and
+// read what it has used. All that is in what the stores of a guest share (shared.go).
 //
 // Host functions are the table of package runtime/wasi/preview1; each has the name of its module.
 // They are defined once, in a linker that all modules share. Each call finds its guest through the
@@ -27,6 +27,26 @@
 //
 // Engine.Runs shows a run of a pod from the return of its Start until Forget. For a run that has
 // ended, only its exit and its usage are kept, a few hundred bytes.
+//
+// # Components
+//
+// The engine knows core modules only. A component's plan (package runtime/component/plan) says
+// which of them are instantiated in which stores. It is translated for C once (plan.go), and
+// checked: a plan that cannot be carried out is an error, whatever made it. An instance of a
+// component is a machine (machine.go), with a store for each of the plan's. Steps up to a stop are
+// carried out in one call of C (plan.c). Host functions are numbers, which Go answers for each
+// store.
+//
+// What a guest has holds for all its stores together: account, limit of processor time, kill
+// switch, what it was refused. Its threads are those that the machine was told of (Thread, Go). A
+// store is entered by one of them at a time, and a thread that is inside may enter again; another
+// one that tries ends the guest, since the engine would end the process. Each store may use a whole
+// stack, so a thread enters one only while that much of its own stack is left.
+//
+// The type of what the host calls is not compared with each call. Translation notes which exports
+// of a part have numbers only, and how many, and the plan has that of each item: so a wrong number
+// of values, or a value that is no number, never reaches the engine. That the types are the right
+// ones is for validation.
 //
 // # Streams
 //
@@ -69,12 +89,13 @@
 //
 // # Compiled code
 //
-// A module is compiled once per digest, engine version and settings, even if several calls ask for
-// it at the same time. Package compile decides when, and with which limits. With Config.Compiler, a
-// separate process compiles it, which is killed when no call waits for it any more. Otherwise it is
-// compiled in this process, which continues even if no call waits. If a module was refused because
-// of its content, a later request is refused at once; 512 such modules are remembered. Modules that
-// exceeded a limit and errors of the system are not remembered.
+// A module is compiled once per digest, engine version and settings, however many calls ask for it
+// at the same time. A component's modules are compiled one by one, each in the form of a part,
+// which keeps all exports: components that have the same module share its code. Package compile
+// says when, and with which bounds. With Config.Compiler, a process of its own compiles it; that is
+// killed when no call waits for it any more. Without, it is compiled here, and that goes on when no
+// call waits. A module that was refused because of its content is refused at once when it is asked
+// for again, 512 of them. One that took too much is not remembered, nor are errors of the system.
 //
 // The compiler and the engine may be in different processes: a Compiler fills the cache, and an
 // engine with Config.LoadOnly only loads from it. Such an engine changes nothing in the cache, and

@@ -144,18 +144,18 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.S
 	}
 	slots, kept := 1, false
 	defer func() { e.leave(slots, kept) }()
-	m, err := e.modules.get(ctx, spec.Digest, spec.Module, e.memoryLimit(spec.MemoryLimit))
+	u, err := e.modules.getUnit(ctx, e.wanted(spec), e.memoryLimit(spec.MemoryLimit))
 	if err != nil {
 		return nil, err
 	}
 	var g *guest
-	err = e.slots.Take(m.slots - slots)
+	err = e.slots.Take(u.takes() - slots)
 	if err == nil {
-		slots = m.slots
-		g, err = e.newGuest(spec, streams, m)
+		slots = u.takes()
+		g, err = e.newGuest(spec, streams, u)
 	}
 	if err != nil {
-		e.modules.release(m)
+		e.modules.release(u)
 		return nil, err
 	}
 	if err := e.add(g); err != nil {
@@ -176,6 +176,15 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.S
 	}
 	e.enlist(g)
 	return g, nil
+}
+
+// wanted is what a spec names. An engine that never compiles does not look at the file: what the
+// compiler made of it is all that it needs.
+func (e *Engine) wanted(spec runtime.Spec) wanted {
+	if e.cfg.LoadOnly {
+		return wantedCommand(spec.Digest, spec.Module)
+	}
+	return wantedFile(spec.Digest, spec.Module)
 }
 
 // enter takes a slot for a guest, and makes Close wait until leave. It fails if the engine is

@@ -14,7 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
-	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/listen"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/processor"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/stdio"
 )
@@ -49,11 +49,11 @@ type guest struct {
 	timer    *time.Timer // of the grace period, after a call of Stop
 }
 
-// newGuest makes a guest that will run a command module. No code of it runs yet. If there is no
-// error, the guest owns the module.
-func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, m *module) (*guest, error) {
+// newGuest makes a guest that will run a unit. No code of it runs yet. If there is no error, the
+// guest owns the unit.
+func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, u unit) (*guest, error) {
 	limit := e.memoryLimit(spec.MemoryLimit)
-	if err := m.needs.check(limit); err != nil {
+	if err := u.check(limit); err != nil {
 		return nil, err
 	}
 	own, err := newAccount(limit)
@@ -69,7 +69,7 @@ func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, m *module)
 	out := stdio.NewOutput(ctx, output, spec.Log != "", streams)
 	stdin, in := stdio.OpenInput(ctx, spec, streams.Stdin)
 	h := &hosted{ctx: ctx, pace: processor.NewPace(e.turns, spec.CPULimit)}
-	host, err := e.newHost(spec, in, out, h.pace)
+	w, err := e.newWork(u, spec, in, out, h)
 	if err != nil {
 		cancel()
 		out.Close()
@@ -80,12 +80,12 @@ func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, m *module)
 	g := &guest{
 		engine:  e,
 		log:     e.cfg.Log.With(zap.String("run", spec.ID)),
-		work:    newModuleCommand(e, m, host, h),
+		work:    w,
 		output:  output,
 		out:     out,
 		stdin:   stdin,
 		account: own,
-		slots:   m.slots,
+		slots:   u.takes(),
 		limit:   limit,
 		started: make(chan struct{}),
 		done:    make(chan struct{}),
@@ -107,13 +107,13 @@ func (e *Engine) memoryLimit(limit int64) int64 {
 	return limit
 }
 
-// newHost makes the host part of a guest.
-func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *stdio.Output, pace *processor.Pace) (*preview1.Guest, error) {
-	listeners, err := listen(spec)
+// newWork makes the work of a guest.
+func (e *Engine) newWork(u unit, spec runtime.Spec, stdin io.Reader, out *stdio.Output, h *hosted) (work, error) {
+	listeners, err := listen.Open(spec)
 	if err != nil {
 		return nil, err
 	}
-	return preview1.New(wasi.Config{
+	return u.work(e, wasi.Config{
 		Args:       spec.Args,
 		Env:        spec.Env,
 		WorkDir:    spec.WorkDir,
@@ -123,9 +123,9 @@ func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *stdio.Output, 
 		Stderr:     out.Stderr(),
 		OutputRate: spec.OutputRate,
 		Files:      e.files,
-		Pace:       pace.Between,
-		Listeners:  listeners, // New owns them, even if it fails
-	})
+		Pace:       h.pace.Between,
+		Listeners:  listeners, // the host owns them, even if it cannot be made
+	}, h)
 }
 
 func (e *Engine) open(spec runtime.Spec) (containerLog, error) {
@@ -223,7 +223,7 @@ func (g *guest) kill() {
 // because its priority cannot be restored.
 func (g *guest) run() {
 	goruntime.LockOSThread()
-	g.stepBack()
+	g.engine.stepBack()
 	g.engine.ticker.Acquire()
 	err := g.live()
 	g.engine.ticker.Release()
@@ -252,10 +252,10 @@ func (g *guest) run() {
 	g.engine.remove(g)
 }
 
-// stepBack gives the calling thread, which will run the guest, a lower priority than the agent.
-func (g *guest) stepBack() {
-	if err := g.engine.priority.Lower(0, processor.GuestNice); err != nil {
-		g.engine.cfg.Log.Warn("a guest's thread keeps the priority of the agent", zap.Error(err))
+// stepBack gives the calling thread, which will run a guest, a lower priority than the agent's.
+func (e *Engine) stepBack() {
+	if err := e.priority.Lower(0, processor.GuestNice); err != nil {
+		e.cfg.Log.Warn("a guest's thread keeps the priority of the agent", zap.Error(err))
 	}
 }
 

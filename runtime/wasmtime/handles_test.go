@@ -8,7 +8,7 @@ import (
 // TestHandles adds and removes guests while other guests look themselves up.
 func TestHandles(t *testing.T) {
 	var (
-		table handles
+		table handles[hosted]
 		all   sync.WaitGroup
 	)
 	for range 8 {

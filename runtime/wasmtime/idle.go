@@ -16,27 +16,27 @@ const (
 
 // idle removes the modules above these bounds from the map, the longest unused ones first. The
 // caller closes them. It also holds the mutex.
-func (ms *modules) idle() []*module {
+func (ms *modules) idle() []unit {
 	type unused struct {
 		key string
 		*entry
 	}
 	var all []unused
 	for key, s := range ms.byKey {
-		if s.users == 0 && s.m != nil {
+		if s.users == 0 && s.u != nil {
 			all = append(all, unused{key, s})
 		}
 	}
 	slices.SortFunc(all, func(a, b unused) int { return cmp.Or(b.used.Compare(a.used), cmp.Compare(a.key, b.key)) })
-	var victims []*module
+	var victims []unit
 	var left time.Duration // until the next one is too old
 	var bytes int64
 	for i, s := range all {
 		age := time.Since(s.used)
-		if bytes += s.m.holds(); i >= maxIdle || bytes > maxIdleBytes || age >= idleTime {
-			victims = append(victims, s.m)
+		if bytes += s.u.holds(); i >= maxIdle || bytes > maxIdleBytes || age >= idleTime {
+			victims = append(victims, s.u)
 			delete(ms.byKey, s.key)
-			bytes -= s.m.holds()
+			bytes -= s.u.holds()
 			continue
 		}
 		left = idleTime - age
@@ -57,8 +57,8 @@ func (ms *modules) sweepIn(left time.Duration) {
 		ms.sweep = nil
 		victims := ms.idle()
 		ms.mu.Unlock()
-		for _, m := range victims {
-			m.close()
+		for _, u := range victims {
+			u.close()
 		}
 	})
 }

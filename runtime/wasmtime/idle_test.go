@@ -25,7 +25,7 @@ func TestIdleCodeGoes(t *testing.T) {
 		}
 		defer func() { _ = e.Close() }()
 		get := func(file string) *module {
-			m, err := e.modules.get(t.Context(), guests.Digest(t, file), file, maxMemory)
+			m, err := e.modules.get(t.Context(), wantedCommand(guests.Digest(t, file), file), maxMemory)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,9 +82,10 @@ func TestIdleCodeIsBounded(t *testing.T) {
 	} {
 		ms := &modules{byKey: map[string]*entry{}, closed: true} // without a timer
 		for i := range 20 {
-			s := &entry{m: &module{codeSize: c.size(i) << 19, known: c.size(i) << 19}, used: now.Add(-time.Duration(i) * time.Second)}
-			if s.m.codeSize < 0 {
-				s.users, s.m.codeSize = 1, -s.m.codeSize
+			m := &module{codeSize: c.size(i) << 19, known: c.size(i) << 19}
+			s := &entry{u: m, used: now.Add(-time.Duration(i) * time.Second)}
+			if m.codeSize < 0 {
+				s.users, m.codeSize = 1, -m.codeSize
 			}
 			ms.byKey[fmt.Sprint(i)] = s
 		}

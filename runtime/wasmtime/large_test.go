@@ -35,7 +35,7 @@ func TestLargeModulesAreNotInMemory(t *testing.T) {
 	var m *module
 	if grown := growth(t, func() {
 		var err error
-		if m, err = e.modules.get(t.Context(), digest, file, maxMemory); err != nil {
+		if m, err = e.modules.get(t.Context(), wantedCommand(digest, file), maxMemory); err != nil {
 			t.Fatal(err)
 		}
 	}); grown > size/4 {

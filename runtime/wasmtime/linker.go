@@ -1,7 +1,7 @@
 package wasmtime
 
 // #include <stdlib.h>
-// #include "store.h"
+// #include "command.h"
 import "C"
 
 import (
@@ -53,7 +53,7 @@ func (l *linker) define(index int, f preview1.Function) error {
 // prepare resolves a module's imports once, for all its instances.
 func (l *linker) prepare(m *wasmtimego.Module) (*prepared, error) {
 	var p prepared
-	err := takeError(C.wasmtime_linker_instantiate_pre(l.native, *(**C.wasmtime_module_t)(unsafe.Pointer(m)), &p.native))
+	err := takeError(C.wasmtime_linker_instantiate_pre(l.native, nativeModule(m), &p.native))
 	goruntime.KeepAlive(m)
 	if err != nil {
 		return nil, err
@@ -69,6 +69,11 @@ type prepared struct {
 }
 
 func (p *prepared) close() { C.wasmtime_instance_pre_delete(p.native) }
+
+// nativeModule is the handle inside wasmtime-go's struct, which is its first field there.
+func nativeModule(m *wasmtimego.Module) *C.wasmtime_module_t {
+	return *(**C.wasmtime_module_t)(unsafe.Pointer(m))
+}
 
 // nativeEngine is the handle inside wasmtime-go's struct. It is the first field there.
 func nativeEngine(e *wasmtimego.Engine) *C.wasm_engine_t {

@@ -1,7 +1,6 @@
 package wasmtime
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -12,25 +11,20 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
-// headerSize is the size of a module's magic number and version, in bytes.
-const headerSize = 8
-
 // wasmPage is the unit of a memory's size, in bytes.
 const wasmPage = 64 << 10
 
 var (
 	errNoStart = errors.New("the module has no function _start: only WASI command modules can run as containers")
 
-	errComponent = errors.New("the file is a WebAssembly component: only core modules (WASI preview 1) can run as containers")
-
-	errNotWasm = errors.New("the file is no WebAssembly module")
+	errNotWasm = errors.New("the file is no WebAssembly module or component")
 )
 
 // module is compiled code. It can be instantiated any number of times, also at the same time.
 type module struct {
 	digest   string
 	native   *wasmtimego.Module
-	imports  *prepared
+	imports  *prepared // of a command
 	info     *translate.Info
 	codeSize int64 // mapped bytes of its file
 	known    int64 // bytes of the engine's data about it
@@ -57,23 +51,36 @@ func newModule(digest string, f *codecache.File) (*module, error) {
 	}}, nil
 }
 
-// holds returns how many bytes this process holds for the module.
+// key implements unit.
+func (m *module) key() string { return m.digest }
+
+// holds implements unit.
 func (m *module) holds() int64 { return m.codeSize + m.known }
+
+// takes implements unit.
+func (m *module) takes() int { return m.slots }
+
+// check implements unit.
+func (m *module) check(limit int64) error { return m.needs.check(limit) }
 
 // slotsOf returns how many slots a guest takes. Each memory after the first, and a heap of objects,
 // takes as much as another guest's memory. Large tables take memory areas, too.
 func slotsOf(info *translate.Info) int {
-	const tables = 8 // for each slot
-	slots := max(len(info.Memories), 1) + len(info.Tables)/tables
+	heaps := 0
 	if info.Heap {
-		slots++
+		heaps = 1
 	}
-	return slots
+	return slotsFor(len(info.Memories), len(info.Tables), heaps)
+}
+
+func slotsFor(memories, tables, heaps int) int {
+	const tablesOfSlot = 8
+	return max(memories, 1) + tables/tablesOfSlot + heaps
 }
 
 // prepared makes the module ready for instances. After an error it closes the module.
 func (m *module) prepared(l *linker) (*module, error) {
-	err := m.check()
+	err := m.checkCommand()
 	if err == nil {
 		m.imports, err = l.prepare(m.native)
 	}
@@ -84,26 +91,17 @@ func (m *module) prepared(l *linker) (*module, error) {
 	return m, nil
 }
 
+// close implements unit.
 func (m *module) close() {
-	m.imports.close()
+	if m.imports != nil {
+		m.imports.close()
+	}
 	m.native.Close()
 }
 
-// checkHeader returns an error for a file that is not a core module. A module begins with the magic
-// number `\0asm`, a version and a layer.
-func checkHeader(wasm []byte) error {
-	switch {
-	case !bytes.HasPrefix(wasm, []byte("\x00asm")) || len(wasm) < 8:
-		return errNotWasm
-	case bytes.Equal(wasm[6:8], []byte{1, 0}):
-		return errComponent
-	}
-	return nil
-}
-
-// check returns an error for a module that lacks something that a command module must have, or that
-// needs something that this host does not have.
-func (m *module) check() error {
+// checkCommand returns an error for a module that lacks something that a command module must have,
+// or that needs something that this host does not have.
+func (m *module) checkCommand() error {
 	type function struct{ module, name string }
 	known := map[function]bool{}
 	for _, f := range hostCalls {

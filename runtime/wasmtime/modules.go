@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"sync"
 	"time"
@@ -13,10 +14,24 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/codecache"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/compile"
 )
 
-// modules has the modules in memory by digest, and loads or compiles those that are missing.
+// unit is what a guest runs, and what stays in memory between guests: a *module or a *program.
+type unit interface {
+	key() string
+	holds() int64 // bytes of this process
+	takes() int   // slots of the engine, for each guest
+	check(limit int64) error
+	// work makes the work of a guest. From then on the work owns the unit.
+	work(e *Engine, cfg wasi.Config, h *hosted) (work, error)
+	close()
+}
+
+// modules has the modules and components in memory by digest, and loads or compiles those that are
+// missing.
 type modules struct {
 	engine   *wasmtimego.Engine
 	linker   *linker
@@ -31,11 +46,11 @@ type modules struct {
 	works  sync.WaitGroup // loads, and the timer
 }
 
-// entry is a module that is in memory, or is being loaded.
+// entry is a unit that is in memory, or is being loaded.
 type entry struct {
-	ready  chan struct{}      // closed when m or err is set
+	ready  chan struct{}      // closed when u or err is set
 	cancel context.CancelFunc // ends the loading if no start waits for it
-	m      *module
+	u      unit
 	err    error
 	limit  int64 // of the guest for which it is loaded, in bytes
 
@@ -51,16 +66,31 @@ func newModules(e *wasmtimego.Engine, l *linker, disk *codecache.Cache, c *Compi
 	return ms
 }
 
-// get returns the module with the digest: from memory, from disk, or compiled from the file. limit
-// is how many bytes of memory its guest may take; the module is not loaded if it needs more. The
-// caller must call release for the module later. When ctx ends, get returns. Loading and compiling
-// end when no call waits for them any more.
-func (ms *modules) get(ctx context.Context, digest, file string, limit int64) (*module, error) {
+// get is getUnit for a core module.
+func (ms *modules) get(ctx context.Context, w wanted, limit int64) (*module, error) {
+	u, err := ms.getUnit(ctx, w, limit)
+	if err != nil {
+		return nil, err
+	}
+	m, ok := u.(*module)
+	if !ok {
+		ms.release(u)
+		return nil, errNotWasm
+	}
+	return m, nil
+}
+
+// getUnit returns what is wanted, from memory, from disk, or compiled. limit is the memory that its
+// guest may take, in bytes: the unit is not loaded if that is too little. The caller gives the unit
+// back with release. When ctx ends, getUnit returns; loading and compiling end when no call waits
+// for them any more.
+func (ms *modules) getUnit(ctx context.Context, w wanted, limit int64) (unit, error) {
+	digest := w.digest
 	if err := codecache.CheckDigest(digest); err != nil {
 		return nil, err
 	}
 	for {
-		s := ms.enter(digest, file, limit)
+		s := ms.enter(w, limit)
 		select {
 		case <-s.ready:
 		case <-ctx.Done():
@@ -68,7 +98,7 @@ func (ms *modules) get(ctx context.Context, digest, file string, limit int64) (*
 			return nil, fmt.Errorf("waiting for the module to be compiled: %w", ctx.Err())
 		}
 		if s.err == nil {
-			return s.m, nil
+			return s.u, nil
 		}
 		ms.leave(digest, s)
 		var needs *needsError
@@ -79,7 +109,8 @@ func (ms *modules) get(ctx context.Context, digest, file string, limit int64) (*
 }
 
 // enter adds a user of the module, and starts to load it if it is not in memory.
-func (ms *modules) enter(digest, file string, limit int64) *entry {
+func (ms *modules) enter(w wanted, limit int64) *entry {
+	digest := w.digest
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	s := ms.byKey[digest]
@@ -89,26 +120,29 @@ func (ms *modules) enter(digest, file string, limit int64) *entry {
 		ms.byKey[digest] = s
 		ms.works.Go(func() {
 			defer cancel()
-			ms.fill(ctx, s, digest, file)
+			ms.fill(ctx, s, w)
 		})
 	}
 	s.users++
 	return s
 }
 
-// release ends the use of a module from get.
-func (ms *modules) release(m *module) {
+// release ends the use of a unit.
+func (ms *modules) release(u unit) {
 	ms.mu.Lock()
-	s := ms.byKey[m.digest]
+	s := ms.byKey[u.key()]
 	ms.mu.Unlock()
-	ms.leave(m.digest, s)
+	if s == nil {
+		return // close has it
+	}
+	ms.leave(u.key(), s)
 }
 
 func (ms *modules) leave(digest string, s *entry) {
 	ms.mu.Lock()
 	s.users--
 	s.used = time.Now()
-	if s.users == 0 && s.m == nil && s.err == nil && ms.byKey[digest] == s {
+	if s.users == 0 && s.u == nil && s.err == nil && ms.byKey[digest] == s {
 		delete(ms.byKey, digest) // the next call starts again
 		s.cancel()
 	}
@@ -121,15 +155,16 @@ func (ms *modules) leave(digest string, s *entry) {
 
 // fill loads an entry's module and closes ready. It removes an entry that failed, so that the next
 // call tries again.
-func (ms *modules) fill(ctx context.Context, s *entry, digest, file string) {
-	m, err := ms.make(ctx, digest, file, s.limit)
+func (ms *modules) fill(ctx context.Context, s *entry, w wanted) {
+	digest := w.digest
+	u, err := ms.make(ctx, w, s.limit)
 	ms.mu.Lock()
-	s.m, s.err = m, err
-	var victims []*module
+	s.u, s.err = u, err
+	var victims []unit
 	switch {
 	case ms.byKey[digest] != s: // no call waits any more, and another entry may have replaced it
-		if m != nil {
-			victims = append(victims, m)
+		if u != nil {
+			victims = append(victims, u)
 		}
 	case err != nil:
 		delete(ms.byKey, digest)
@@ -138,18 +173,19 @@ func (ms *modules) fill(ctx context.Context, s *entry, digest, file string) {
 	}
 	ms.mu.Unlock()
 	close(s.ready)
-	for _, m := range victims { // maybe m itself, if all callers have given up
-		m.close()
+	for _, u := range victims { // maybe u itself, if all callers have given up
+		u.close()
 	}
 }
 
-func (ms *modules) make(ctx context.Context, digest, file string, limit int64) (*module, error) {
-	m, err := ms.load(digest, limit)
+func (ms *modules) make(ctx context.Context, w wanted, limit int64) (unit, error) {
+	digest := w.digest
+	u, err := ms.load(ctx, w, limit)
 	var needs *needsError
 	switch {
 	case err == nil:
-		return m.prepared(ms.linker)
-	case errors.As(err, &needs):
+		return u, nil
+	case errors.As(err, &needs), errors.Is(err, errUnit):
 		return nil, err
 	case ms.compiler == nil:
 		return nil, fmt.Errorf("%w: %w", runtime.ErrNotCompiled, err)
@@ -157,26 +193,66 @@ func (ms *modules) make(ctx context.Context, digest, file string, limit int64) (
 		ms.log.Warn("compiled code cannot be used, the module is compiled again", zap.String("digest", digest), zap.Error(err))
 		ms.compiler.drop(digest)
 	}
-	if err := ms.compiler.Compile(ctx, "", digest, file); err != nil {
+	if err := ms.compiler.compileWanted(ctx, "", w); err != nil {
 		return nil, err
 	}
-	if m, err = ms.load(digest, limit); errors.As(err, &needs) {
+	if u, err = ms.load(ctx, w, limit); errors.As(err, &needs) || errors.Is(err, errUnit) {
 		return nil, err
 	} else if err != nil {
 		return nil, fmt.Errorf("using the compiler's result: %w", err)
 	}
-	return m.prepared(ms.linker)
+	return u, nil
 }
 
-// load makes the engine map the compiled code of a module, unless that needs more memory than a
-// guest with this limit has: the engine's data about a module may take some hundred MiB. The engine
-// maps the same open file that was checked.
-func (ms *modules) load(digest string, limit int64) (*module, error) {
-	f, err := ms.disk.Open(digest)
+// maxModule bounds the modules that are compiled, in bytes. What was compiled before is within it.
+func (ms *modules) maxModule() int64 {
+	if ms.compiler == nil {
+		return math.MaxInt64
+	}
+	return ms.compiler.maxModule
+}
+
+// errUnit is the error of a unit whose file in the cache is as it should be, and which cannot be
+// made nevertheless.
+var errUnit = errors.New("it cannot be run")
+
+// unitError wraps such an error. Its text is that of the error.
+type unitError struct{ error }
+
+func (e unitError) Unwrap() error        { return e.error }
+func (e unitError) Is(target error) bool { return target == errUnit }
+
+// load makes a unit of its file in the cache.
+func (ms *modules) load(ctx context.Context, w wanted, limit int64) (unit, error) {
+	f, err := ms.disk.Open(w.digest)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
+	if isComponentInfo(f.Info) {
+		p, err := ms.program(ctx, w.digest, f, limit)
+		if err != nil {
+			return nil, unitError{err}
+		}
+		return p, nil
+	}
+	m, err := ms.loadModule(w.digest, f, limit)
+	if err != nil {
+		return nil, err
+	}
+	if w.form == compile.AsPart { // a plan says what it imports
+		return m, nil
+	}
+	if m, err = m.prepared(ms.linker); err != nil {
+		return nil, unitError{err}
+	}
+	return m, nil
+}
+
+// loadModule makes the engine map the compiled code of a module, unless that is too much for a
+// guest of that limit: what the engine knows of a module may take some hundred MiB. The engine maps
+// the same open file that was checked.
+func (ms *modules) loadModule(digest string, f *codecache.File, limit int64) (*module, error) {
 	m, err := newModule(digest, f)
 	if err != nil {
 		return nil, err
@@ -230,12 +306,18 @@ func (ms *modules) close() {
 		ms.compiler.Close()
 	}
 	ms.mu.Lock()
-	defer ms.mu.Unlock()
-	for key, s := range ms.byKey {
-		if s.m != nil {
-			s.m.close()
+	all := ms.byKey
+	ms.byKey = map[string]*entry{}
+	ms.mu.Unlock()
+	for _, s := range all { // programs first: they use modules
+		if p, ok := s.u.(*program); ok {
+			p.close()
 		}
-		delete(ms.byKey, key)
+	}
+	for _, s := range all {
+		if m, ok := s.u.(*module); ok {
+			m.close()
+		}
 	}
 	ms.linker.close()
 }

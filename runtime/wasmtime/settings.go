@@ -54,7 +54,7 @@ const (
 
 // settingsVersion must change when settings change, or when the translation of modules before the
 // compilation changes.
-const settingsVersion = "epochs,features-by-name,translated,3"
+const settingsVersion = "epochs,features-by-name,translated,4"
 
 // settings are those of every engine. They set everything that the library would choose by itself,
 // so that another version of it changes nothing.

@@ -1,7 +1,7 @@
-// The C part of a store. Frequent operations stay in C: the check of the kill switch at every epoch
-// never enters Go, and a host call enters Go once.
+// What all stores have. What runs often stays on this side: the look at the kill switch at every
+// epoch never enters Go, and a host call enters it once.
 
-#define _GNU_SOURCE // RUSAGE_THREAD
+#define _GNU_SOURCE // RUSAGE_THREAD, pthread_getattr_np
 
 #include <malloc.h>
 #include <pthread.h>
@@ -12,13 +12,12 @@
 
 #include "store.h"
 
-// _cgo_export.h is not included, because its types need the preamble of the Go file. This is
-// goHostCall's signature.
-extern int32_t goHostCall(uintptr_t handle, uint32_t index, uint8_t *memory, size_t size, uint64_t *args, size_t nargs);
+// _cgo_export.h is not included, since its types need the preamble of the Go file. This is goEpoch's
+// signature.
+extern void goEpoch(uintptr_t handle, int32_t thread, int64_t cpu, bool busy);
 
-extern void goEpoch(uintptr_t handle, int64_t cpu, bool busy);
-
-enum { MAX_PARAMS = 9 };
+// here is the calling thread, while it is a guest's.
+static _Thread_local thread_t *here;
 
 // A guest counts as computing without a pause in two cases: it has used BUSY_NS since the last
 // epoch, or it has used BUSY_ALONE_NS and its thread has not waited. The second case is for a busy
@@ -35,27 +34,27 @@ static long waited(void) {
 	return getrusage(RUSAGE_THREAD, &u) == 0 ? u.ru_nvcsw : 0;
 }
 
-// count is a plain addition, because only this thread writes, and a reader never sees a
-// half-written number.
-static void count(store_t *s, uint32_t index) {
-	uint64_t n = atomic_load_explicit(&s->calls[index], memory_order_relaxed);
-	atomic_store_explicit(&s->calls[index], n + 1, memory_order_relaxed);
+void store_count(store_t *s, uint32_t function) {
+	// A plain addition: one thread at a time writes, and no reader sees half a number.
+	uint64_t n = atomic_load_explicit(&s->calls[function], memory_order_relaxed);
+	atomic_store_explicit(&s->calls[function], n + 1, memory_order_relaxed);
 }
 
-// functype makes the type of a function with these parameters, and with an i32 as its result if
-// result is set.
-static wasm_functype_t *functype(const uint8_t *params, size_t nparams, bool result) {
-	wasm_valtype_t *types[MAX_PARAMS];
+// valtypes makes the types of kinds.
+static void valtypes(wasm_valtype_vec_t *out, const uint8_t *kinds, size_t n) {
+	enum { MOST = 32 }; // far more than any host function has
+	wasm_valtype_t *types[MOST];
+	if (n > MOST)
+		n = MOST;
+	for (size_t i = 0; i < n; i++)
+		types[i] = wasm_valtype_new(kinds[i]);
+	wasm_valtype_vec_new(out, n, types);
+}
+
+wasm_functype_t *functype(const uint8_t *kinds, size_t nparams, size_t nresults) {
 	wasm_valtype_vec_t in, out;
-	for (size_t i = 0; i < nparams && i < MAX_PARAMS; i++)
-		types[i] = wasm_valtype_new(params[i]);
-	wasm_valtype_vec_new(&in, nparams, types);
-	if (result) {
-		wasm_valtype_t *i32 = wasm_valtype_new(WASM_I32);
-		wasm_valtype_vec_new(&out, 1, &i32);
-	} else {
-		wasm_valtype_vec_new_empty(&out);
-	}
+	valtypes(&in, kinds, nparams);
+	valtypes(&out, kinds + nparams, nresults);
 	return wasm_functype_new(&in, &out);
 }
 
@@ -100,11 +99,9 @@ int64_t account_beside(account_t *a, int64_t bytes) {
 	return taken;
 }
 
-// add is a plain addition, because only the guest's thread writes, and a reader never sees a
-// half-written number.
-static void add(_Atomic int64_t *n, int64_t bytes) {
-	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + bytes, memory_order_relaxed);
-}
+static void add(_Atomic int64_t *n, int64_t bytes) { atomic_fetch_add_explicit(n, bytes, memory_order_relaxed); }
+
+static void set(_Atomic int64_t *n, int64_t bytes) { atomic_store_explicit(n, bytes, memory_order_relaxed); }
 
 // Numbers of things that grow (package translate): a memory's number, or a table's number with
 // OF_TABLE. GIVEN_BACK means that the growth failed although it was granted.
@@ -115,21 +112,22 @@ static const uint32_t GIVEN_BACK = UINT32_C(1) << 31;
 // the result is 1 or 0.
 static wasm_trap_t *growth(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *vals, size_t n) {
 	store_t *s = env;
+	shared_t *g = s->shared;
 	uint32_t what = (uint32_t)vals[0].i32;
 	bool table = what & OF_TABLE;
 	int64_t bytes = (int64_t)(uint32_t)vals[1].i32 * (table ? TABLE_ELEMENT : WASM_PAGE);
-	_Atomic int64_t *part = table ? &s->tables : &s->memories;
+	_Atomic int64_t *part = table ? &g->tables : &g->memories;
 	(void)caller, (void)n;
 
 	if (what & GIVEN_BACK) {
-		account_give(s->account, bytes);
+		account_give(g->account, bytes);
 		add(part, -bytes);
 		s->granted = 0;
 		vals[0].i64 = 1;
 		return NULL;
 	}
-	bool granted = account_take(s->account, bytes);
-	s->refused = granted ? 0 : bytes;
+	bool granted = account_take(g->account, bytes);
+	set(&g->refused, granted ? 0 : bytes);
 	if (granted) {
 		add(part, bytes);
 		s->granted = table ? 0 : bytes;
@@ -143,6 +141,7 @@ static wasm_trap_t *growth(void *env, wasmtime_caller_t *caller, wasmtime_val_ra
 // granted. Memory that was not granted is for the garbage collector's heap.
 static bool memory_growing(void *env, size_t current, size_t desired) {
 	store_t *s = env;
+	shared_t *g = s->shared;
 	int64_t bytes = (int64_t)(desired - current);
 	if (desired <= current)
 		return true;
@@ -150,11 +149,12 @@ static bool memory_growing(void *env, size_t current, size_t desired) {
 		s->granted -= bytes;
 		return true;
 	}
-	s->heap_full = atomic_load_explicit(&s->heap, memory_order_relaxed) + bytes > HEAP_MAX;
-	bool granted = !s->heap_full && account_take(s->account, bytes);
-	s->heap_refused = granted ? 0 : bytes;
+	bool full = atomic_load_explicit(&g->heap, memory_order_relaxed) + bytes > HEAP_MAX;
+	bool granted = !full && account_take(g->account, bytes);
+	atomic_store_explicit(&g->heap_full, full, memory_order_relaxed);
+	set(&g->heap_refused, granted ? 0 : bytes);
 	if (granted)
-		add(&s->heap, bytes);
+		add(&g->heap, bytes);
 	return granted;
 }
 
@@ -164,150 +164,144 @@ static bool memory_growing(void *env, size_t current, size_t desired) {
 static void memory_failed(void *env) { ((store_t *)env)->granted = 0; }
 #endif
 
+bool shared_killed(shared_t *g) { return atomic_load_explicit(&g->kill, memory_order_relaxed); }
+
 static wasmtime_error_t *at_epoch(wasmtime_context_t *context, void *data, uint64_t *delta, uint8_t *kind) {
-	store_t *s = data;
+	shared_t *g = ((store_t *)data)->shared;
+	thread_t *t = here;
 	(void)context;
-	if (!atomic_load_explicit(&s->kill, memory_order_relaxed)) {
-		int64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID), used = cpu - s->looked;
-		bool busy = used >= BUSY_NS || (used >= BUSY_ALONE_NS && waited() == s->switches);
-		if (busy || atomic_load_explicit(&s->limited, memory_order_relaxed))
-			goEpoch(s->handle, cpu, busy);
-		s->looked = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-		s->switches = waited();
+	if (t != NULL && !shared_killed(g)) {
+		int64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID), used = cpu - t->looked;
+		bool busy = used >= BUSY_NS || (used >= BUSY_ALONE_NS && waited() == t->switches);
+		if (busy || atomic_load_explicit(&g->limited, memory_order_relaxed))
+			goEpoch(g->handle, t->number, cpu, busy);
+		t->looked = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		t->switches = waited();
 	}
-	if (atomic_load_explicit(&s->kill, memory_order_relaxed))
+	if (shared_killed(g))
 		return wasmtime_error_new("killed");
 	*delta = 1;
 	*kind = 0; // continue
 	return NULL;
 }
 
-store_t *store_new(wasm_engine_t *engine, uintptr_t handle, size_t functions, account_t *account, store_bounds_t bounds, bool limited) {
-	store_t *s = calloc(1, sizeof *s + functions * sizeof s->calls[0]);
-	if (s == NULL)
+shared_t *shared_new(uintptr_t handle, account_t *account, bool limited) {
+	shared_t *g = calloc(1, sizeof *g);
+	if (g == NULL)
 		return NULL;
+	g->handle = handle;
+	g->account = account;
+	atomic_init(&g->limited, limited);
+	return g;
+}
+
+void shared_delete(shared_t *g) {
+	account_give(g->account, shared_memory(g));
+	atomic_fetch_add_explicit(&g->account->free, g->free, memory_order_relaxed);
+	free(g);
+}
+
+int64_t shared_memory(shared_t *g) {
+	return atomic_load_explicit(&g->memories, memory_order_relaxed) + atomic_load_explicit(&g->tables, memory_order_relaxed) +
+		atomic_load_explicit(&g->heap, memory_order_relaxed) + atomic_load_explicit(&g->beside, memory_order_relaxed);
+}
+
+void shared_limit(shared_t *g, bool limited) { atomic_store_explicit(&g->limited, limited, memory_order_relaxed); }
+
+void shared_kill(shared_t *g) { atomic_store_explicit(&g->kill, true, memory_order_relaxed); }
+
+bool shared_take(shared_t *g, int64_t memories, int64_t tables, int64_t beside) {
+	g->free = account_beside(g->account, beside);
+	if (!account_take(g->account, memories + tables + beside - g->free))
+		return false; // shared_delete gives back what was taken from what is free
+	add(&g->memories, memories);
+	add(&g->tables, tables);
+	add(&g->beside, beside - g->free);
+	return true;
+}
+
+// lowest returns the lowest address of the calling thread's stack, 0 if it is not known.
+static uintptr_t lowest(void) {
+	pthread_attr_t attr;
+	void *at = NULL;
+	size_t size;
+	if (pthread_getattr_np(pthread_self(), &attr) != 0)
+		return 0;
+	if (pthread_attr_getstack(&attr, &at, &size) != 0)
+		at = NULL;
+	pthread_attr_destroy(&attr);
+	return (uintptr_t)at;
+}
+
+thread_t *thread_begin(shared_t *g, size_t stack) {
+	thread_t *t = calloc(1, sizeof *t);
+	if (t == NULL)
+		return NULL;
+	t->shared = g;
+	if (pthread_getcpuclockid(pthread_self(), &t->clock) != 0)
+		t->clock = CLOCK_THREAD_CPUTIME_ID;
+	t->number = (pid_t)syscall(SYS_gettid);
+	t->looked = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	t->switches = waited();
+	t->low = stack == 0 ? 0 : lowest() + stack;
+	here = t;
+	return t;
+}
+
+void thread_end(thread_t *t) {
+	here = NULL;
+	free(t);
+}
+
+thread_t *thread_here(void) { return here; }
+
+int64_t thread_cpu(const thread_t *t) { return clock_ns(t->clock); }
+
+void store_open(store_t *s, wasm_engine_t *engine, shared_t *g, uintptr_t handle, _Atomic uint64_t *calls, store_bounds_t bounds) {
+	s->shared = g;
 	s->handle = handle;
-	s->account = account;
-	atomic_init(&s->limited, limited);
-	if (pthread_getcpuclockid(pthread_self(), &s->clock) != 0)
-		s->clock = CLOCK_THREAD_CPUTIME_ID;
-	s->thread = (pid_t)syscall(SYS_gettid);
-	s->looked = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	s->switches = waited();
+	s->calls = calls;
 	s->native = wasmtime_store_new(engine, s, NULL);
 	s->context = wasmtime_store_context(s->native);
 #ifdef ENGINE_OF_HACK
-	krustlet_store_limiter(s->native, s, memory_growing, memory_failed, bounds.elements, bounds.tables, bounds.memories);
+	krustlet_store_limiter(s->native, s, memory_growing, memory_failed, bounds.elements, bounds.instances, bounds.tables,
+		bounds.memories);
 #else
-	wasmtime_store_limiter(s->native, -1, (int64_t)bounds.elements, 1, (int64_t)bounds.tables, (int64_t)bounds.memories);
+	wasmtime_store_limiter(s->native, -1, (int64_t)bounds.elements, (int64_t)bounds.instances, (int64_t)bounds.tables,
+		(int64_t)bounds.memories);
 #endif
 	wasmtime_store_epoch_deadline_callback(s->native, at_epoch, s, NULL);
 	wasmtime_context_set_epoch_deadline(s->context, 1);
-	return s;
 }
 
-void store_delete(store_t *s) {
-	wasmtime_store_delete(s->native);
-	account_give(s->account, store_memory(s));
-	atomic_fetch_add_explicit(&s->account->free, s->free, memory_order_relaxed);
-	free(s);
-}
-
-int64_t store_cpu(const store_t *s) { return clock_ns(s->clock); }
-
-int64_t store_memory(store_t *s) {
-	return atomic_load_explicit(&s->memories, memory_order_relaxed) + atomic_load_explicit(&s->tables, memory_order_relaxed) +
-		atomic_load_explicit(&s->heap, memory_order_relaxed) + atomic_load_explicit(&s->beside, memory_order_relaxed);
-}
+void store_close(store_t *s) { wasmtime_store_delete(s->native); }
 
 void store_calls(const store_t *s, uint64_t *sums, size_t functions) {
 	for (size_t i = 0; i < functions; i++)
 		sums[i] += atomic_load_explicit(&s->calls[i], memory_order_relaxed);
 }
 
-void store_limit(store_t *s, bool limited) { atomic_store_explicit(&s->limited, limited, memory_order_relaxed); }
-
-void store_kill(store_t *s) { atomic_store_explicit(&s->kill, true, memory_order_relaxed); }
-
-bool store_take(store_t *s, int64_t memories, int64_t tables, int64_t beside) {
-	s->free = account_beside(s->account, beside);
-	if (!account_take(s->account, memories + tables + beside - s->free))
-		return false; // store_delete gives back what was taken from the free part
-	add(&s->memories, memories);
-	add(&s->tables, tables);
-	add(&s->beside, beside - s->free);
-	s->granted = memories;
-	return true;
-}
-
-outcome_t store_instantiate(store_t *s, const wasmtime_instance_pre_t *pre) {
-	outcome_t out = {0};
-	out.error = wasmtime_instance_pre_instantiate(pre, s->context, &s->instance, &out.trap);
-	s->granted = 0;
-	if (out.error != NULL || out.trap != NULL)
-		return out;
-	s->has_instance = true;
+bool store_answer_growth(store_t *s, const wasmtime_instance_t *instance, const char *name, size_t len) {
 	wasmtime_extern_t item;
-	if (wasmtime_instance_export_get(s->context, &s->instance, "memory", 6, &item) && item.kind == WASMTIME_EXTERN_MEMORY) {
-		s->memory = item.of.memory;
-		s->has_memory = true;
-	}
-	return out;
-}
-
-bool store_answer_growth(store_t *s, const char *name, size_t len) {
-	wasmtime_extern_t item;
-	if (!wasmtime_instance_export_get(s->context, &s->instance, name, len, &item) || item.kind != WASMTIME_EXTERN_TABLE)
+	if (!wasmtime_instance_export_get(s->context, instance, name, len, &item) || item.kind != WASMTIME_EXTERN_TABLE)
 		return false;
-	wasm_functype_t *type = functype((uint8_t[]){WASM_I32, WASM_I32}, 2, true);
-	wasmtime_val_t value = {.kind = WASMTIME_FUNCREF};
-	wasmtime_func_new_unchecked(s->context, type, growth, s, NULL, &value.of.funcref);
-	wasm_functype_delete(type);
-	wasmtime_error_t *err = wasmtime_table_set(s->context, &item.of.table, 0, &value);
+	if (!s->has_growth) {
+		wasm_functype_t *type = functype((uint8_t[]){WASM_I32, WASM_I32, WASM_I32}, 2, 1);
+		s->growth.kind = WASMTIME_FUNCREF;
+		wasmtime_func_new_unchecked(s->context, type, growth, s, NULL, &s->growth.of.funcref);
+		wasm_functype_delete(type);
+		s->has_growth = true;
+	}
+	wasmtime_error_t *err = wasmtime_table_set(s->context, &item.of.table, 0, &s->growth);
 	if (err != NULL)
 		wasmtime_error_delete(err);
 	return err == NULL;
 }
 
-bool store_call(store_t *s, const char *name, size_t len, outcome_t *out) {
+bool store_call(store_t *s, const wasmtime_instance_t *instance, const char *name, size_t len, outcome_t *out) {
 	wasmtime_extern_t item;
-	*out = (outcome_t){0};
-	if (!wasmtime_instance_export_get(s->context, &s->instance, name, len, &item) || item.kind != WASMTIME_EXTERN_FUNC)
+	if (!wasmtime_instance_export_get(s->context, instance, name, len, &item) || item.kind != WASMTIME_EXTERN_FUNC)
 		return false;
 	out->error = wasmtime_func_call(s->context, &item.of.func, NULL, 0, NULL, 0, &out->trap);
 	return true;
-}
-
-static wasm_trap_t *host_call(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *vals, size_t n) {
-	wasmtime_context_t *context = wasmtime_caller_context(caller);
-	store_t *s = wasmtime_context_get_data(context);
-	uint8_t *base = NULL;
-	size_t size = 0;
-	uint64_t args[MAX_PARAMS];
-	uint32_t index = (uint32_t)(uintptr_t)env;
-
-	count(s, index);
-	if (s->has_memory) {
-		base = wasmtime_memory_data(context, &s->memory);
-		size = wasmtime_memory_data_size(context, &s->memory);
-	}
-	if (n > MAX_PARAMS)
-		n = MAX_PARAMS; // room for the result: a function without parameters that has one gets n = 1; never more than 9
-	for (size_t i = 0; i < n; i++)
-		args[i] = (uint64_t)vals[i].i64;
-	int32_t result = goHostCall(s->handle, index, base, size, args, n);
-	if (result < 0)
-		return wasmtime_trap_new("ended by the host", 17);
-	if (n > 0)
-		vals[0].i64 = result;
-	return NULL;
-}
-
-wasmtime_error_t *define_host_call(wasmtime_linker_t *linker, const char *module, size_t module_len, const char *name,
-	size_t name_len, const uint8_t *params, size_t nparams, bool result, uintptr_t index) {
-	wasm_functype_t *type = functype(params, nparams, result);
-	wasmtime_error_t *err = wasmtime_linker_define_func_unchecked(linker, module, module_len, name, name_len, type, host_call,
-		(void *)index, NULL);
-	wasm_functype_delete(type);
-	return err;
 }

@@ -12,7 +12,6 @@ import (
 	"unsafe"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/message"
-	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
 // maxFrames bounds the frames of a backtrace in a message. A stack overflow has thousands of
@@ -76,14 +75,44 @@ func endedByHeap(err error) bool {
 	return errors.As(err, &trap) && strings.HasPrefix(trap.reason, heapExhausted)
 }
 
-// takeOutcome converts the result of running a module's code to an error, and frees it.
-func takeOutcome(out C.outcome_t, info *translate.Info) error {
+// frameNames describes frames of a backtrace.
+type frameNames interface {
+	// frame describes a call of a function by its number, at an offset in the module as the engine
+	// has it, or noOffset; name is the module's, as the engine knows it. "" leaves the frame out.
+	frame(name string, function uint32, offset uint64) string
+}
+
+// frame implements frameNames. All frames are of this module.
+func (m *module) frame(_ string, function uint32, offset uint64) string {
+	if function >= m.info.Functions {
+		return "" // a function that the translation has added
+	}
+	return fmt.Sprintf("%s (function %d%s)", m.functionName(function), function, m.place(offset))
+}
+
+func (m *module) functionName(function uint32) string {
+	if name := m.info.Name(function); name != "" {
+		return name
+	}
+	return "?"
+}
+
+// place returns ", at 0x…" for an offset that is known.
+func (m *module) place(offset uint64) string {
+	if offset == noOffset {
+		return ""
+	}
+	return fmt.Sprintf(", at 0x%x", m.info.Original(offset))
+}
+
+// takeOutcome turns the result of running code into an error, and frees it.
+func takeOutcome(out C.outcome_t, names frameNames) error {
 	if out.trap != nil {
 		defer C.wasm_trap_delete(out.trap)
 		e := &trapError{reason: trapReason(out.trap)}
 		var frames C.wasm_frame_vec_t
 		C.wasm_trap_trace(out.trap, &frames)
-		e.takeFrames(&frames, info)
+		e.takeFrames(&frames, names)
 		return e
 	}
 	if out.error == nil {
@@ -92,9 +121,19 @@ func takeOutcome(out C.outcome_t, info *translate.Info) error {
 	var frames C.wasm_frame_vec_t
 	C.wasmtime_error_wasm_trace(out.error, &frames)
 	e := &trapError{}
-	e.takeFrames(&frames, info)
+	e.takeFrames(&frames, names)
 	e.reason = takeCause(out.error)
 	return e
+}
+
+// dropOutcome frees the result of running code.
+func dropOutcome(out C.outcome_t) {
+	if out.trap != nil {
+		C.wasm_trap_delete(out.trap)
+	}
+	if out.error != nil {
+		C.wasmtime_error_delete(out.error)
+	}
 }
 
 func trapReason(t *C.wasm_trap_t) string {
@@ -117,7 +156,7 @@ func trapReason(t *C.wasm_trap_t) string {
 const noOffset = math.MaxUint64
 
 // takeFrames describes the frames, innermost first, and frees them.
-func (e *trapError) takeFrames(frames *C.wasm_frame_vec_t, info *translate.Info) {
+func (e *trapError) takeFrames(frames *C.wasm_frame_vec_t, names frameNames) {
 	defer C.wasm_frame_vec_delete(frames)
 	all := unsafe.Slice(frames.data, frames.size)
 	for i, f := range all {
@@ -125,19 +164,13 @@ func (e *trapError) takeFrames(frames *C.wasm_frame_vec_t, info *translate.Info)
 			e.hidden = len(all) - i
 			return
 		}
-		function := uint32(C.wasm_frame_func_index(f))
-		if function >= info.Functions {
-			continue // this function was added by the translation
+		var name string
+		if n := C.wasmtime_frame_module_name(f); n != nil {
+			name = C.GoStringN(n.data, C.int(min(n.size, message.Max)))
 		}
-		name := info.Name(function)
-		if name == "" {
-			name = "?"
+		if text := names.frame(name, uint32(C.wasm_frame_func_index(f)), uint64(C.wasm_frame_module_offset(f))); text != "" {
+			e.frames = append(e.frames, text)
 		}
-		at := ""
-		if offset := uint64(C.wasm_frame_module_offset(f)); offset != noOffset {
-			at = fmt.Sprintf(", at 0x%x", info.Original(offset))
-		}
-		e.frames = append(e.frames, fmt.Sprintf("%s (function %d%s)", name, function, at))
 	}
 }
 

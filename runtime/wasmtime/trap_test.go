@@ -124,7 +124,7 @@ func TestModulesThatCannotRun(t *testing.T) {
 			`fd_close`},
 		{"no start", `(module (memory (export "memory") 1) (func (export "run")))`, "no function _start"},
 		{"start with parameters", `(module (memory (export "memory") 1) (func (export "_start") (param i32)))`, "no function _start"},
-		{"component", `(component)`, "is a WebAssembly component"},
+		{"component", `(component)`, "the component exports nothing and is neither a command"},
 		{"trap in the start section", `(module (memory (export "memory") 1) (func $f unreachable) (start $f) (func (export "_start")))`, "unreachable instruction"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

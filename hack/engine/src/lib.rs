@@ -57,6 +57,7 @@ struct Limiter {
     growing: Growing,
     failed: Failed,
     elements: usize,
+    instances: usize,
     tables: usize,
     memories: usize,
 }
@@ -83,7 +84,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        1
+        self.instances
     }
 
     fn tables(&self) -> usize {
@@ -95,7 +96,8 @@ impl ResourceLimiter for Limiter {
     }
 }
 
-/// Has a store ask `growing` before any of its memories grows, and bounds its tables and their elements.
+/// Has a store ask `growing` before any of its memories grows, and bounds its instances, its memories, its tables and their
+/// elements.
 ///
 /// # Safety
 /// `store` is a live store, and `env` what the callbacks expect for as long as the store lives.
@@ -106,11 +108,12 @@ pub unsafe extern "C" fn krustlet_store_limiter(
     growing: Growing,
     failed: Failed,
     elements: usize,
+    instances: usize,
     tables: usize,
     memories: usize,
 ) {
     let store = unsafe { &mut *store.cast::<Store<WasmtimeStoreData>>() };
-    let mut limiter = Limiter { env, growing, failed, elements, tables, memories };
+    let mut limiter = Limiter { env, growing, failed, elements, instances, tables, memories };
     store.limiter(move |_| {
         // The store calls this while it is borrowed, one at a time; the limiter lives as long as this closure.
         let limiter: *mut Limiter = &mut limiter;

@@ -123,6 +123,15 @@ func CheckDigest(digest string) error {
 	return nil
 }
 
+// PartDigestOf returns the digest under which the code of a module of a component is kept. It is
+// not the module's own: as a command, the same module becomes other code.
+func PartDigestOf(wasm []byte) string {
+	h := sha256.New()
+	_, _ = h.Write([]byte("a part of a component\n"))
+	_, _ = h.Write(wasm)
+	return digestPrefix + hex.EncodeToString(h.Sum(nil))
+}
+
 // DigestOf returns the digest of a module.
 func DigestOf(wasm []byte) string {
 	sum := sha256.Sum256(wasm)

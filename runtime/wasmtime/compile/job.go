@@ -16,12 +16,31 @@ type Engine struct {
 	Key string
 	// Compile compiles a module to code for the engine, and to the host's other data about the
 	// module. Except for lack of memory, an error is the same at every attempt for this module.
-	Compile func(wasm []byte) (code, info []byte, err error)
+	Compile func(wasm []byte, f Form) (code, info []byte, err error)
+}
+
+// Form is what a module is compiled for.
+type Form string
+
+// Forms of modules.
+const (
+	AsCommand   Form = "command"   // it is kept by its digest
+	AsPart      Form = "part"      // of a component; it is kept by its codecache.PartDigestOf
+	AsComponent Form = "component" // it is checked, not compiled, and kept by its digest
+)
+
+// digestOf returns the digest by which a module is kept.
+func (f Form) digestOf(wasm []byte) string {
+	if f == AsPart {
+		return codecache.PartDigestOf(wasm)
+	}
+	return codecache.DigestOf(wasm)
 }
 
 // job is one compilation, in this process or another.
 type job struct {
 	digest string
+	form   Form
 	size   int64 // of the module, in bytes
 	code   int64 // bytes that the file of compiled code may have
 }
@@ -39,7 +58,7 @@ func (j job) run(e Engine, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	code, info, err := e.Compile(wasm)
+	code, info, err := e.Compile(wasm, j.form)
 	switch {
 	case err != nil && strings.Contains(err.Error(), "(os error "): // from Rust's std::io::Error
 		return fmt.Errorf("%w: %s", errNoMemory, message.Truncate(err.Error()))
@@ -67,7 +86,7 @@ func (j job) read(in io.Reader) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("reading the module: %w", err)
 	}
-	if is := codecache.DigestOf(wasm); j.digest != is {
+	if is := j.form.digestOf(wasm); j.digest != is {
 		return nil, fmt.Errorf("%w: its digest is %s, not %s", errInput, is, j.digest)
 	}
 	return wasm, nil

@@ -59,11 +59,11 @@ func exitCodeOf(err error) int {
 	return exitBroken
 }
 
-var errUsage = fmt.Errorf("usage: %s DIGEST SIZE CODE-BYTES MEMORY-BYTES CPU-SECONDS NICE <module >code; the agent calls it, people have no use for it", Command)
+var errUsage = fmt.Errorf("usage: %s FORM DIGEST SIZE CODE-BYTES MEMORY-BYTES CPU-SECONDS NICE <module >code; the agent calls it, people have no use for it", Command)
 
 // arguments makes the arguments that parseArguments reads.
 func arguments(j job, b bounds, seconds int64) []string {
-	args := []string{j.digest}
+	args := []string{string(j.form), j.digest}
 	for _, n := range []int64{j.size, j.code, b.memory, seconds, int64(b.nice)} {
 		args = append(args, strconv.FormatInt(n, 10))
 	}
@@ -71,13 +71,17 @@ func arguments(j job, b bounds, seconds int64) []string {
 }
 
 func parseArguments(args []string) (j job, b bounds, seconds int64, err error) {
-	if len(args) != 6 || codecache.CheckDigest(args[0]) != nil {
+	if len(args) != 7 || codecache.CheckDigest(args[1]) != nil {
 		return j, b, 0, errUsage
 	}
-	j.digest = args[0]
+	switch j.form, j.digest = Form(args[0]), args[1]; j.form {
+	case AsCommand, AsPart, AsComponent:
+	default:
+		return j, b, 0, errUsage
+	}
 	var nicer int64
 	for i, to := range []*int64{&j.size, &j.code, &b.memory, &seconds, &nicer} {
-		n, err := strconv.ParseUint(args[1+i], 10, 62)
+		n, err := strconv.ParseUint(args[2+i], 10, 62)
 		if err != nil {
 			return j, b, 0, errUsage
 		}

@@ -19,7 +19,7 @@ import (
 )
 
 // engine makes as many bytes of code as the module has.
-var engine = Engine{Key: "test", Compile: func(wasm []byte) (code, info []byte, err error) {
+var engine = Engine{Key: "test", Compile: func(wasm []byte, _ Form) (code, info []byte, err error) {
 	if len(wasm) == 0 {
 		return nil, nil, errors.New("no\n  module")
 	}
@@ -37,11 +37,11 @@ func TestMain(m *testing.M) {
 var digest = "sha256:" + strings.Repeat("a", 64)
 
 func TestCompileMainIsToldWhatItMayTake(t *testing.T) {
-	good := arguments(job{digest: digest, size: 1, code: 1}, bounds{memory: 1}, 1)
+	good := arguments(job{digest: digest, form: AsPart, size: 1, code: 1}, bounds{memory: 1}, 1)
 	if _, _, _, err := parseArguments(good); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{nil, good[:5], append(good[1:], "1"), append(good[:5:5], "-1"), append(good[:5:5], "x"), append(good, "1")} {
+	for _, args := range [][]string{nil, good[:6], append(good[1:], "1"), append(good[:6:6], "-1"), append(good[:6:6], "x"), append(good, "1"), append([]string{"other"}, good[1:]...)} {
 		var out, errs bytes.Buffer
 		if code := Main(engine, args, strings.NewReader(""), &out, &errs); code != exitMisused || errs.Len() == 0 || out.Len() != 0 {
 			t.Errorf("%v: code %d, %q", args, code, errs.String())
@@ -52,7 +52,7 @@ func TestCompileMainIsToldWhatItMayTake(t *testing.T) {
 // TestProcessIsBound: when the process waits for its module, all its threads have the priority of
 // guests, and the kernel limits its output.
 func TestProcessIsBound(t *testing.T) {
-	j := job{digest: digest, size: 1, code: 1 << 20}
+	j := job{digest: digest, form: AsCommand, size: 1, code: 1 << 20}
 	args := arguments(j, bounds{memory: 1 << 30, nice: processor.GuestNice}, 60)
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", append([]string{Command}, args...)...)
 	stdin, err := cmd.StdinPipe()

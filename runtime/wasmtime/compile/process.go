@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	goruntime "runtime"
@@ -34,11 +35,18 @@ func (r *Runner) Cancellable() bool { return len(r.Argv) > 0 }
 // ErrLimit means that a compilation exceeded its limit of memory or time.
 var ErrLimit = errors.New("the module takes too much to compile")
 
-// Run compiles the module in the file in, which has this digest and size, to the file out. When ctx
-// ends, the process that compiles is killed.
-func (r *Runner) Run(ctx context.Context, digest string, size int64, in, out *os.File) error {
-	b := r.bounds(size)
-	j := job{digest: digest, size: size, code: b.code}
+// Module is a module that is to be compiled.
+type Module struct {
+	Form   Form
+	Digest string // under which its code is kept
+	Size   int64  // bytes
+}
+
+// Run compiles the module that in begins with to the file out. When ctx ends, the process that
+// compiles is killed.
+func (r *Runner) Run(ctx context.Context, m Module, in io.Reader, out *os.File) error {
+	b := r.bounds(m.Size)
+	j := job{digest: m.Digest, form: m.Form, size: m.Size, code: b.code}
 	if len(r.Argv) == 0 {
 		if err := j.run(r.Engine, in, out); err != nil {
 			return fmt.Errorf("compiling: %w", err)
@@ -58,7 +66,7 @@ func (r *Runner) Run(ctx context.Context, digest string, size int64, in, out *os
 
 // spawn runs the process. It has no environment and only its three open files. It is killed when
 // this process exits.
-func (r *Runner) spawn(parent context.Context, j job, b bounds, in, out *os.File) error {
+func (r *Runner) spawn(parent context.Context, j job, b bounds, in io.Reader, out *os.File) error {
 	wait := patience * b.time
 	ctx, cancel := context.WithTimeout(parent, wait)
 	defer cancel()

@@ -2,45 +2,67 @@ package processor
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Pace decides, at every epoch in which a guest runs, whether the guest must wait.
+// Pace decides at every epoch in which a guest runs whether the guest goes on at once. A guest may
+// have several threads. Its limit is for all of them together.
 type Pace struct {
-	turns    *Turns
-	turn     turn
-	throttle *throttle // for the current limit; nil without a limit
-	held     atomic.Int64
-	seen     time.Duration // what the thread had used at the last call of Between
+	turns *Turns
+	held  atomic.Int64
+	limit atomic.Int64 // thousandths of a processor; 0 means no limit
 
-	limit   atomic.Int64  // thousandths of a processor; 0 means no limit
-	resized chan struct{} // holds a token when the limit has changed
+	mu       sync.Mutex
+	throttle *throttle // for the current limit; nil without a limit
+	used     time.Duration
+	threads  []*thread
+	resized  chan struct{} // closed when the limit changes
+}
+
+// thread is one of a guest.
+type thread struct {
+	turn turn
+	cpu  time.Duration // that it had used when it was last looked at
+	seen time.Duration // likewise at the last call of Between; only the thread itself uses it
 }
 
 // NewPace makes the pace of a guest. limit is in thousandths of a processor; 0 means no limit.
 func NewPace(turns *Turns, limit int64) *Pace {
-	p := &Pace{turns: turns, resized: make(chan struct{}, 1)}
+	p := &Pace{turns: turns, resized: make(chan struct{})}
 	p.limit.Store(limit)
 	return p
 }
 
-// Begin is called on the guest's thread before the guest runs. thread is the thread's number in the
-// kernel; cpu is what it has used so far.
-func (p *Pace) Begin(thread int, cpu time.Duration) {
-	p.turn.thread, p.turn.cpu = thread, cpu
-	p.bound(cpu)
+// Begin is called on a thread before it runs code of the guest. number is the kernel's of the
+// thread, which has used cpu so far.
+func (p *Pace) Begin(number int, cpu time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.threads = append(p.threads, &thread{turn: turn{thread: number, cpu: cpu}, cpu: cpu})
+	p.bound()
 }
 
-// bound makes a throttle for the current limit.
-func (p *Pace) bound(cpu time.Duration) {
+// find returns a thread of the guest, or nil. The mutex is held.
+func (p *Pace) find(number int) *thread {
+	for _, t := range p.threads {
+		if t.turn.thread == number {
+			return t
+		}
+	}
+	return nil
+}
+
+// bound makes the throttle hold the present limit. The mutex is held.
+func (p *Pace) bound() {
 	switch limit := p.limit.Load(); {
 	case limit <= 0:
 		p.throttle = nil
 	case p.throttle == nil || p.throttle.limit != limit:
-		p.throttle = newThrottle(limit, time.Now(), cpu)
+		p.throttle = newThrottle(limit, time.Now(), p.used)
 	}
 }
 
@@ -50,61 +72,97 @@ func (p *Pace) Limited() bool { return p.limit.Load() > 0 }
 // Resize sets another limit. It is valid at once, even for a guest that is waiting. Any goroutine
 // may call it.
 func (p *Pace) Resize(limit int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.limit.Store(limit)
-	select {
-	case p.resized <- struct{}{}:
-	default: // there is a token already
-	}
+	close(p.resized)
+	p.resized = make(chan struct{})
 }
 
-// busy is the least processor time since the last call that shows that a guest computes without a
-// pause (store.c has the same value).
+// busy is the processor time that a thread has used since the last look if it computes without a
+// pause (store.c has the same).
 const busy = 5 * time.Millisecond
 
-// Between makes the guest wait between two pieces of a long host call. It runs on the guest's
-// thread.
+// Between holds the calling thread back between the pieces of a long host call. It does nothing on
+// a thread that is not the guest's.
 func (p *Pace) Between(ctx context.Context) {
-	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &now) != nil {
 		return // the check at the next epoch follows
 	}
-	cpu := time.Duration(t.Nano())
-	p.Look(ctx, cpu, cpu-p.seen >= busy)
-	p.seen = cpu
-}
-
-// Look makes the guest wait as long as its limit and the other guests require. cpu is the total
-// that its thread has used. busy says that the guest has computed without a pause. Look returns
-// early when ctx ends.
-func (p *Pace) Look(ctx context.Context, cpu time.Duration, busy bool) {
-	p.bound(cpu)
-	if p.throttle != nil {
-		p.hold(ctx, cpu)
-	}
-	if busy {
-		p.turns.next(ctx, &p.turn, cpu)
-	}
-}
-
-func (p *Pace) hold(ctx context.Context, cpu time.Duration) {
-	now := time.Now()
-	wait := p.throttle.wait(now, cpu)
-	if wait <= 0 {
+	number := unix.Gettid()
+	p.mu.Lock()
+	t := p.find(number)
+	p.mu.Unlock()
+	if t == nil {
 		return
 	}
-	p.turns.leave(&p.turn)
+	cpu := time.Duration(now.Nano())
+	p.Look(ctx, number, cpu, cpu-t.seen >= busy)
+	t.seen = cpu
+}
+
+// Look holds a thread back for as long as the guest's limit and the other guests ask for. cpu is
+// what the thread has used in all. busy says that it has computed without a pause. Look is called
+// on that thread, and returns early when ctx ends.
+func (p *Pace) Look(ctx context.Context, number int, cpu time.Duration, busy bool) {
+	t, wait, resized := p.spend(number, cpu)
+	if t == nil {
+		return
+	}
+	if wait > 0 {
+		p.hold(ctx, t, wait, resized)
+	}
+	if busy {
+		p.turns.next(ctx, &t.turn, cpu)
+	}
+}
+
+// spend counts what a thread has used, and returns for how long it must not run.
+func (p *Pace) spend(number int, cpu time.Duration) (t *thread, wait time.Duration, resized <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t = p.find(number); t == nil {
+		return nil, 0, nil
+	}
+	p.bound()
+	p.used += cpu - t.cpu
+	t.cpu = cpu
+	if p.throttle != nil {
+		wait = p.throttle.wait(time.Now(), p.used)
+	}
+	return t, wait, p.resized
+}
+
+func (p *Pace) hold(ctx context.Context, t *thread, wait time.Duration, resized <-chan struct{}) {
+	began := time.Now()
+	p.turns.leave(&t.turn)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-p.resized:
+	case <-resized:
 	case <-ctx.Done():
 	}
-	p.held.Add(int64(time.Since(now)))
+	p.held.Add(int64(time.Since(began)))
 }
 
-// Throttled returns how long the guest has waited because of its limit. Any goroutine may call it.
+// Throttled returns for how long the guest's limit has held its threads back, added up. Any
+// goroutine may call it.
 func (p *Pace) Throttled() time.Duration { return time.Duration(p.held.Load()) }
 
-// End gives the guest's turn to the others. The guest does not run again.
-func (p *Pace) End() { p.turns.leave(&p.turn) }
+// End gives a thread's turn to the others. The thread, which has used cpu in all, runs no more code
+// of the guest.
+func (p *Pace) End(number int, cpu time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, t := range p.threads {
+		if t.turn.thread != number {
+			continue
+		}
+		p.used += cpu - t.cpu
+		p.turns.leave(&t.turn)
+		p.threads = append(p.threads[:i], p.threads[i+1:]...)
+		return
+	}
+}

@@ -135,7 +135,7 @@ func TestResizeEndsAWait(t *testing.T) {
 		looked := make(chan struct{})
 		go func() {
 			defer close(looked)
-			p.Look(t.Context(), time.Second, false) // the limit would allow this after 1,000 s
+			p.Look(t.Context(), 0, time.Second, false) // which the limit allows in 1,000 s
 		}()
 		time.Sleep(time.Second)
 		p.Resize(1000)
@@ -144,4 +144,50 @@ func TestResizeEndsAWait(t *testing.T) {
 			t.Errorf("held back for %v, counted %v", waited, p.Throttled())
 		}
 	})
+}
+
+// TestThreadsShareALimit: two threads that spin at the same time have together what one alone
+// would have.
+func TestThreadsShareALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 500
+		p := NewPace(NewTurns(), limit)
+		began := time.Now()
+		var used [2]time.Duration
+		var all sync.WaitGroup
+		for number := range used {
+			p.Begin(number, 0)
+			all.Go(func() {
+				for time.Since(began) < time.Minute {
+					time.Sleep(Epoch) // the thread computes
+					used[number] += Epoch
+					p.Look(t.Context(), number, used[number], false)
+				}
+				p.End(number, used[number])
+			})
+		}
+		all.Wait()
+		share := 1000 * float64(used[0]+used[1]) / float64(time.Since(began))
+		if share < limit*0.98 || share > limit*1.02 {
+			t.Errorf("used %.1f thousandths, the limit is %d", share, limit)
+		}
+		if least := min(used[0], used[1]); 4*least < used[0]+used[1] {
+			t.Errorf("the threads used %v", used)
+		}
+		if len(p.threads) != 0 {
+			t.Errorf("%d threads are left", len(p.threads))
+		}
+	})
+}
+
+// TestOthersThreadsAreLeftAlone: what is asked for a thread that has not begun does nothing.
+func TestOthersThreadsAreLeftAlone(t *testing.T) {
+	p := NewPace(NewTurns(), 1)
+	p.Begin(-1, 0)
+	p.Look(t.Context(), -2, time.Hour, true)
+	p.Between(t.Context())
+	p.End(-2, time.Hour)
+	if p.used != 0 || p.Throttled() != 0 || len(p.threads) != 1 {
+		t.Errorf("used %v, held back for %v, %d threads", p.used, p.Throttled(), len(p.threads))
+	}
 }

@@ -11,14 +11,14 @@
 //
 // # How a module is changed
 //
-// All custom sections are removed; Info keeps the names of functions, shortened. Only the exports
-// that the caller names are kept. Functions that ref.func names without an export are declared in a
-// segment, so that they stay valid. The start section becomes StartExport. Each memory.grow and
-// table.grow becomes a call of an added function, which asks the host through GrowExport (grow.go).
-// Each memory.fill, memory.copy and memory.init that may write more than a MiB also becomes a call:
-// its function writes a MiB at a time, and the engine checks the epoch in between (bulk.go). All
-// additions come after the module's own parts, so no number changes; Info.Original converts
-// offsets. A module with the maximum of tables gets one more.
+// All custom sections are removed; names of functions are kept in Info, cut. Only the exports that
+// the caller asks for are kept, all of a component's part, and a declarative segment keeps
+// functions valid that ref.func names. The start section becomes StartExport. Each memory.grow and
+// table.grow becomes the call of an added function, which asks the host through GrowExport
+// (grow.go). Each memory.fill, memory.copy and memory.init that may write more than a MiB becomes a
+// call too: its function writes a MiB at a time, and the engine looks at the epoch in between
+// (bulk.go). All additions stand behind what there is, so no number changes; Info.Original converts
+// offsets. A module with as many tables as are allowed then has one more.
 //
 // # Values
 //

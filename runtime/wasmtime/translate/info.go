@@ -27,6 +27,9 @@ type Info struct {
 	// Heap reports whether instances may have objects or exceptions, which are in a memory of the
 	// engine's own.
 	Heap bool
+	// Module is the module's own name, "" if it has none. It has at most 128 bytes, and no control
+	// characters.
+	Module string
 	// Overhead estimates the heap memory of the engine's own tables for the module, in bytes,
 	// without code and data.
 	Overhead uint64
@@ -37,6 +40,7 @@ type Info struct {
 	shifts      []byte
 	nameEntries []byte
 	nameText    []byte
+	calls       callTable
 }
 
 // Memory is a linear memory. Sizes are in pages of 64 KiB.
@@ -109,7 +113,7 @@ func (i *Info) Name(function uint32) string {
 func (i *Info) Original(offset uint64) uint64 { return original(i.shifts, offset) }
 
 // infoVersion is at the beginning of an encoded info.
-const infoVersion = 1
+const infoVersion = 2
 
 const (
 	infoStarts = 1 << iota
@@ -119,7 +123,7 @@ const (
 
 // Sizes of the encoded info's beginning, and of its memories and tables.
 const (
-	infoHead = 1 + 1 + 2 + 2 + 4 + 8 + 8 + 4 + 4 + 4
+	infoHead = 1 + 1 + 2 + 2 + 4 + 8 + 8 + 6*4
 	infoItem = 4 + 8 + 8
 )
 
@@ -142,7 +146,7 @@ func (i *Info) Append(b []byte) []byte {
 	b = le.AppendUint32(b, i.Functions)
 	b = le.AppendUint64(b, i.Overhead)
 	b = le.AppendUint64(b, i.InstanceOverhead)
-	for _, part := range [][]byte{i.shifts, i.nameEntries, i.nameText} {
+	for _, part := range [][]byte{i.shifts, i.nameEntries, i.nameText, []byte(i.Module), i.calls.entries, i.calls.text} {
 		b = le.AppendUint32(b, uint32(len(part)))
 	}
 	item := func(index uint32, least, most uint64) {
@@ -156,7 +160,8 @@ func (i *Info) Append(b []byte) []byte {
 	}
 	b = append(b, i.shifts...)
 	b = append(b, i.nameEntries...)
-	return append(b, i.nameText...)
+	b = append(append(b, i.nameText...), i.Module...)
+	return append(append(b, i.calls.entries...), i.calls.text...)
 }
 
 var errInfo = errors.New("damaged: what is known of the module cannot be read")
@@ -177,9 +182,13 @@ func ReadInfo(b []byte) (*Info, error) {
 		InstanceOverhead: le.Uint64(b[18:]),
 	}
 	memories, tables := int(le.Uint16(b[2:])), int(le.Uint16(b[4:]))
-	shifts, entries, text := uint64(le.Uint32(b[26:])), uint64(le.Uint32(b[30:])), uint64(le.Uint32(b[34:]))
-	want := infoHead + uint64(infoItem*(memories+tables)) + shifts + entries + text
-	if want != uint64(len(b)) || shifts%shiftSize != 0 || entries%nameEntry != 0 {
+	var sizes [6]uint64 // of the parts
+	want := infoHead + uint64(infoItem*(memories+tables))
+	for n := range sizes {
+		sizes[n] = uint64(le.Uint32(b[26+4*n:]))
+		want += sizes[n]
+	}
+	if want != uint64(len(b)) || sizes[0]%shiftSize != 0 || sizes[1]%nameEntry != 0 || sizes[3] > maxName || sizes[4]%callEntry != 0 {
 		return nil, fmt.Errorf("%w: it has %d bytes and needs %d", errInfo, len(b), want)
 	}
 	rest := b[infoHead:]
@@ -198,6 +207,13 @@ func ReadInfo(b []byte) (*Info, error) {
 		t.Index, t.Min, t.Max = item()
 		i.Tables = append(i.Tables, t)
 	}
-	i.shifts, i.nameEntries, i.nameText = rest[:shifts:shifts], rest[shifts:shifts+entries:shifts+entries], rest[shifts+entries:]
+	part := func(n int) []byte {
+		p := rest[:sizes[n]:sizes[n]]
+		rest = rest[sizes[n]:]
+		return p
+	}
+	i.shifts, i.nameEntries, i.nameText = part(0), part(1), part(2)
+	i.Module = visible.Name(part(3))
+	i.calls.entries, i.calls.text = part(4), part(5)
 	return i, nil
 }

@@ -8,9 +8,11 @@ import (
 
 // module is the data about a module while it is read.
 type module struct {
-	wasm   []byte
-	limits Limits
-	keep   [][]byte
+	wasm       []byte
+	limits     Limits
+	keep       [][]byte // names of exports
+	keepAll    bool     // of them
+	engineName string   // that the engine gets
 
 	sections [numSections]section
 
@@ -34,6 +36,7 @@ type module struct {
 	dataLengths     []uint32 // of the segments
 	exports         []export
 	exported        numbers // functions whose exports are removed
+	keptFunctions   numbers // those whose exports stay
 	declared        numbers // functions that ref.func may name without an export
 	start           int     // the function, or -1
 
@@ -221,16 +224,9 @@ func (b *numbers) add(i uint32) {
 
 func (b numbers) has(i uint32) bool { return int(i/64) < len(b) && b[i/64]>>(i%64)&1 != 0 }
 
-// or returns the number of elements in the union of two sets.
-func (b numbers) or(other numbers) (n uint64) {
-	for i := range max(len(b), len(other)) {
-		var w uint64
-		if i < len(b) {
-			w = b[i]
-		}
-		if i < len(other) {
-			w |= other[i]
-		}
+// count returns how many numbers are in the set.
+func (b numbers) count() (n uint64) {
+	for _, w := range b {
 		n += uint64(bits.OnesCount64(w))
 	}
 	return n

@@ -15,7 +15,8 @@ const (
 // function's number and the end of its name, then the names.
 type nameTable struct {
 	entries, text []byte
-	last          int64 // the number after that of the last named function
+	last          int64  // the number after that of the last named function
+	module        string // the module's own, as it can be shown
 }
 
 const nameEntry = 8
@@ -48,11 +49,13 @@ func (m *module) custom(r *reader) {
 	if name := r.name(); string(name) != "name" {
 		return
 	}
-	const functions = 1
 	for r.more() {
 		id := r.byte()
 		sub := r.within(r.u32())
-		if id != functions {
+		if id == moduleName {
+			m.names.module = visible.Name(sub.name())
+		}
+		if id != functionNames {
 			continue
 		}
 		for range sub.count("names") {
@@ -60,4 +63,17 @@ func (m *module) custom(r *reader) {
 			m.names.add(i, sub.take(sub.u32()))
 		}
 	}
+}
+
+// What parts of a custom section of names are about.
+const (
+	moduleName    = 0
+	functionNames = 1
+)
+
+// nameSection is a custom section with the name of a module.
+func nameSection(name string) []byte {
+	own := append(appendU32(nil, uint32(len(name))), name...)
+	b := append([]byte{4}, "name"...)
+	return append(appendU32(append(b, moduleName), uint32(len(own))), own...)
 }

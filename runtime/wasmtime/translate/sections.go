@@ -189,9 +189,14 @@ func (m *module) exportSection(r *reader) {
 		default:
 			r.fail(at, "an export of kind 0x%x is not known here", kind)
 		}
-		if m.kept(name) {
+		switch {
+		case m.keepAll || m.kept(name):
 			m.exports = append(m.exports, export{name, kind, i})
-		} else if kind == externFunction {
+			m.sizes.exportNames += uint64(len(name))
+			if kind == externFunction {
+				m.keptFunctions.add(i)
+			}
+		case kind == externFunction:
 			m.exported.add(i)
 		}
 	}

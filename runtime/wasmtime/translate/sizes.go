@@ -6,6 +6,7 @@ import "slices"
 // depends.
 type sizes struct {
 	importNames uint64 // bytes
+	exportNames uint64 // bytes, of exports that stay
 	data        uint64 // segments
 	expressions uint64 // number of expressions that are elements
 	passive     uint64 // elements of passive segments
@@ -19,6 +20,8 @@ func (m *module) info(w *writer) Info {
 		Starts:      m.start >= 0,
 		Grows:       m.added.grow,
 		Heap:        m.heap(),
+		Module:      m.names.module,
+		calls:       m.callable(),
 		shifts:      encodeShifts(w.shifts),
 		nameEntries: m.names.entries,
 		nameText:    m.names.text,
@@ -50,7 +53,7 @@ func (m *module) overhead() (module, instance uint64) {
 	for _, t := range m.types {
 		depths += uint64(t.depth)
 	}
-	referred := m.declared.or(m.scan.refersTo) // functions that need memory in addition to their code
+	referred := m.referred()
 	module = 24<<10 +
 		24*uint64(len(m.functions)) + 16*referred +
 		700*uint64(len(m.types)) + 8*depths + 48*uint64(len(m.kinds)) +
@@ -58,10 +61,26 @@ func (m *module) overhead() (module, instance uint64) {
 		100*globals +
 		86*segments + 4*m.elements + 76*m.sizes.expressions +
 		32*m.sizes.data +
-		32*uint64(len(m.tags))
+		32*uint64(len(m.tags)) +
+		136*uint64(len(m.exports)) + 2*m.sizes.exportNames
 	instance = 4<<10 + 32*referred + 96*imports + 16*globals + 16*segments + 16*m.sizes.passive + 64*uint64(len(m.tables)+len(m.memories))
+	instance += 16 * uint64(len(m.exports))
 	if m.heap() {
 		instance += 64 * referred // a function in an object is also in a table of the heap
 	}
 	return module, instance
+}
+
+// referred returns how many functions need more than their code: something may refer to them.
+func (m *module) referred() uint64 {
+	all := slices.Clone(m.keptFunctions)
+	for _, more := range []numbers{m.declared, m.scan.refersTo} {
+		for i, w := range more {
+			if i == len(all) {
+				all = append(all, 0)
+			}
+			all[i] |= w
+		}
+	}
+	return all.count()
 }

@@ -36,7 +36,25 @@ type Translation struct {
 // keep is empty. The error is a *FeatureError, a *LimitError or a *FormatError. Module does not
 // change the module's bytes, and does not keep them. Time and memory are proportional to the
 // module's size.
-func Module(wasm []byte, f Features, l Limits, keep ...string) (t *Translation, err error) {
+func Module(wasm []byte, f Features, l Limits, keep ...string) (*Translation, error) {
+	if len(keep) == 0 {
+		keep = CommandExports
+	}
+	m := &module{wasm: wasm, limits: l.filled()}
+	for _, name := range keep {
+		m.keep = append(m.keep, []byte(name))
+	}
+	return m.translate(f)
+}
+
+// Part is like Module for a module of a component. It keeps all exports, since other modules of the
+// component import them. The engine will know the module by that name in backtraces.
+func Part(wasm []byte, f Features, l Limits, name string) (*Translation, error) {
+	m := &module{wasm: wasm, limits: l.filled(), keepAll: true, engineName: name}
+	return m.translate(f)
+}
+
+func (m *module) translate(f Features) (t *Translation, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			s, ok := r.(stop)
@@ -46,13 +64,6 @@ func Module(wasm []byte, f Features, l Limits, keep ...string) (t *Translation, 
 			t, err = nil, s.err
 		}
 	}()
-	if len(keep) == 0 {
-		keep = CommandExports
-	}
-	m := &module{wasm: wasm, limits: l.filled()}
-	for _, name := range keep {
-		m.keep = append(m.keep, []byte(name))
-	}
 	m.read(f)
 	w := m.write()
 	return &Translation{Wasm: w.out, Info: m.info(w)}, nil

@@ -25,7 +25,17 @@ type typeInfo struct {
 	depth           uint8 // of subtyping
 	start           uint32
 	params, results uint16 // for a function; for other types, params is the number of fields
+	values          values // of a function
 }
+
+// values says what all parameters and results of a function are.
+type values uint8
+
+const (
+	words   values = iota // i32
+	numeric               // i32, i64, f32, f64
+	other
+)
 
 func (m *module) params(t *typeInfo) []kind { return m.kinds[t.start:][:t.params] }
 
@@ -90,8 +100,10 @@ func (m *module) subtype(r *reader) {
 	}
 	switch b {
 	case typeFunction:
-		t.params = m.typeList(r, "parameters")
-		t.results = m.typeList(r, "results")
+		var in, out values
+		t.params, in = m.typeList(r, "parameters")
+		t.results, out = m.typeList(r, "results")
+		t.values = max(in, out)
 		if t.results > 1 {
 			r.need(MultiValue, at)
 		}
@@ -117,14 +129,21 @@ func (m *module) subtype(r *reader) {
 }
 
 // typeList reads types of values into module.kinds.
-func (m *module) typeList(r *reader, what string) uint16 {
+func (m *module) typeList(r *reader, what string) (size uint16, are values) {
 	at := r.at
 	n := r.count(what)
 	r.bound(at, what, uint64(n), min(m.limits.Parameters, 1<<16-1))
 	for range n {
+		switch b := r.b[min(r.at, len(r.b)-1)]; {
+		case b == typeI32:
+		case b >= typeF64 && b < typeI32:
+			are = max(are, numeric)
+		default:
+			are = other
+		}
 		m.kinds = append(m.kinds, m.valueType(r))
 	}
-	return uint16(n)
+	return uint16(n), are
 }
 
 // field reads the type of a field, and whether it is mutable.

@@ -33,6 +33,9 @@ func (m *module) write() *writer {
 			w.copy(id)
 		}
 	}
+	if m.engineName != "" {
+		w.section(sectionCustom, nameSection(m.engineName))
+	}
 	return w
 }
 

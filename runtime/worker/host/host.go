@@ -44,7 +44,7 @@ func (cfg *Config) check() error {
 	case cfg.Engine == nil || cfg.Log == nil:
 		return errors.New("no engine or no logger")
 	case cfg.Idle <= 0:
-		return errors.New("Idle must be positive")
+		return errors.New("the setting Idle must be positive")
 	}
 	return nil
 }

@@ -1,0 +1,88 @@
+package command
+
+import (
+	"context"
+	"errors"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/link"
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/typed"
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/types"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2"
+	bindings2 "github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p3"
+	bindings3 "github.com/krustlet-go/krustlet-wasi/runtime/wasi/p3/bindings"
+)
+
+// Host is the host of one guest. One component may use both versions of WASI.
+type Host struct {
+	guest *wasi.Guest
+	p2    *p2.Host
+	p3    *p3.Host
+}
+
+var (
+	_ bindings2.Guest = (*Host)(nil)
+	_ bindings3.Guest = (*Host)(nil)
+)
+
+// NewHost makes the host of a guest. ctx has to end when the guest must end.
+func NewHost(ctx context.Context, cfg wasi.Config) (*Host, error) {
+	cfg.Confined = true
+	g, err := wasi.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Host{guest: g, p2: p2.New(ctx, g), p3: p3.New(ctx, g)}, nil
+}
+
+// Begin implements typed.Guest.
+func (h *Host) Begin(c *canon.Call) context.Context { return h.p3.Begin(c) }
+
+// WASIP2 implements bindings2.Guest.
+func (h *Host) WASIP2() *bindings2.Host { return h.p2.WASIP2() }
+
+// WASIP3 implements bindings3.Guest.
+func (h *Host) WASIP3() *bindings3.Host { return h.p3.WASIP3() }
+
+// Quiesce asks the guest to end: see wasi.Guest. Any goroutine may call it.
+func (h *Host) Quiesce() { h.guest.Quiesce() }
+
+// Traffic is what the guest's connections have moved. Any goroutine may call it.
+func (h *Host) Traffic() wasi.Traffic { return h.guest.Traffic() }
+
+// Close closes what the guest had open. The guest must have ended.
+func (h *Host) Close() error {
+	return errors.Join(h.p3.Close(), h.p2.Close(), h.guest.CloseInitial(), h.guest.Close())
+}
+
+// functions are the host's functions for commands: all of both versions, whatever the component's
+// world is.
+type functions struct{}
+
+// tables are those of the versions.
+var tables = [...]*typed.Table{&bindings2.Table, &bindings3.Table}
+
+var errUnknown = errors.New("no such function")
+
+// Function implements instance.Host.
+func (functions) Function(interfaceName, name string, t *types.Func) (canon.Stub, error) {
+	for _, table := range tables {
+		f := table.Find(interfaceName, name)
+		if f == nil || f.Stub == nil {
+			continue
+		}
+		if err := table.Check(f, t, isHost); err != nil {
+			return nil, err
+		}
+		return f.Stub, nil
+	}
+	return nil, errUnknown
+}
+
+// isHost reports whether a resource type is that of the host with a name: see typed.Desc.
+func isHost(r *types.Resource, name string) bool {
+	d, ok := r.Owner.(*link.Definer)
+	return ok && d.Instance == link.None && d.Interface+"#"+r.Name == name
+}

@@ -1,0 +1,169 @@
+package wasmtime
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/command"
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/instance"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+)
+
+// takes implements unit.
+func (p *program) takes() int { return max(p.plan.slots, 1) }
+
+// check implements unit.
+func (p *program) check(limit int64) error { return p.plan.needs.check(limit) }
+
+var errListens = errors.New("a component cannot be given listening sockets: only a core module (WASI preview 1) can")
+
+// work implements unit.
+func (p *program) work(e *Engine, cfg wasi.Config, h *hosted) (work, error) {
+	if len(cfg.Listeners) > 0 {
+		errs := []error{errListens}
+		for _, l := range cfg.Listeners {
+			errs = append(errs, l.Close())
+		}
+		return nil, errors.Join(errs...)
+	}
+	host, err := command.NewHost(h.ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &componentCommand{engine: e, program: p, host: host, hosted: h}, nil
+}
+
+// componentCommand is the work of a WASI command that is a component: one instance of the
+// component, in a store for each of its component instances that has code.
+type componentCommand struct {
+	engine  *Engine
+	program *program
+	host    *command.Host
+	hosted  *hosted
+
+	mu      sync.Mutex
+	machine *machine      // not nil while its code can run
+	used    runtime.Stats // as last seen
+	killed  bool
+}
+
+// run implements work.
+func (c *componentCommand) run(pays payer, started func()) (ending, error) {
+	beside, _ := pays.beside.(*componentCommand)
+	m, err := c.engine.newMachine(c.program.plan, c.hosted, pays.account, beside != nil && beside.program == c.program)
+	if err != nil {
+		return ending{}, fmt.Errorf("instantiating: %w", err)
+	}
+	defer m.close()
+	end, err := m.Thread()
+	if err != nil {
+		return ending{}, err
+	}
+	defer end()
+	c.arm(m)
+	defer c.arm(nil)
+	begun := false
+	err = c.program.command.Run(c.hosted.ctx, stores{m}, c.host, func() {
+		begun = true
+		started()
+	})
+	ended := byHost(err)
+	if err != nil && !begun {
+		if ended == nil {
+			return ending{}, err
+		}
+		started()
+	}
+	return ending{err: err, ended: ended, memory: m.shared.outOfMemory(err)}, nil
+}
+
+// byHost returns the error if it comes from the host or from a kill, and not from a trap.
+func byHost(err error) error {
+	var exit *wasi.ExitError
+	if errors.As(err, &exit) || errors.Is(err, wasi.ErrKilled) || panicked(err) != nil {
+		return err
+	}
+	return nil
+}
+
+// stores makes the stores of an instance: it is a machine as package instance wants it.
+type stores struct{ *machine }
+
+// NewStore implements instance.Engine.
+func (s stores) NewStore(number int, host instance.Calls) (instance.Store, error) {
+	return s.machine.NewStore(number, host)
+}
+
+// arm sets the machine that a kill must end.
+func (c *componentCommand) arm(m *machine) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m == nil {
+		c.sample()
+	}
+	c.machine = m
+	if m == nil {
+		return
+	}
+	m.shared.limit(c.hosted.pace.Limited()) // the limit may have changed since the machine was made
+	if c.killed {
+		m.kill()
+	}
+}
+
+// sample notes the current usage. The caller holds the mutex, and machine is not nil.
+func (c *componentCommand) sample() {
+	c.used.CPU, c.used.Throttled = c.machine.shared.cpu(), c.hosted.pace.Throttled()
+	c.used.Memory = max(c.machine.shared.memory(), wasmPage) // as of a module
+	c.used.Traffic = runtime.Traffic(c.host.Traffic())
+}
+
+// stats implements work.
+func (c *componentCommand) stats() runtime.Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.machine != nil {
+		c.sample()
+	}
+	return c.used
+}
+
+// quiesce implements work.
+func (c *componentCommand) quiesce() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.machine != nil {
+		c.host.Quiesce()
+	}
+}
+
+// resize implements work.
+func (c *componentCommand) resize(cpu int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hosted.pace.Resize(cpu)
+	if c.machine == nil {
+		return // it has not started, or it has ended
+	}
+	c.machine.shared.limit(c.hosted.pace.Limited())
+	c.engine.native.IncrementEpoch() // the engine exists as long as the guest has not ended
+}
+
+// kill implements work.
+func (c *componentCommand) kill() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.killed = true
+	if c.machine != nil {
+		c.machine.kill()
+	}
+}
+
+// close implements work.
+func (c *componentCommand) close() error {
+	err := c.host.Close()
+	c.engine.modules.release(c.program)
+	return err
+}

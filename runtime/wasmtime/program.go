@@ -1,0 +1,56 @@
+package wasmtime
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/command"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/codecache"
+)
+
+// program is a component that is a command, with the code of its core modules. Any number of guests
+// run it at a time.
+type program struct {
+	id      string // the component's digest
+	command *command.Program
+	plan    *componentPlan
+	bytes   int64 // what this process holds for it besides the code
+}
+
+// heldPerByte is how many bytes this process holds of a component for a byte of its definitions, at
+// most: see the figures of package binary.
+const heldPerByte = 16
+
+// program makes a program of a component's file in the cache. limit is the memory that its guest
+// may take, in bytes.
+func (ms *modules) program(ctx context.Context, digest string, f *codecache.File, limit int64) (*program, error) {
+	kept := make([]byte, f.Code)
+	if _, err := io.ReadFull(io.NewSectionReader(f, 0, f.Code), kept); err != nil {
+		return nil, fmt.Errorf("loading the component: %w", err)
+	}
+	c, err := command.Load(kept)
+	if err != nil {
+		return nil, err
+	}
+	data := c.Plan()
+	definitions := f.Code
+	for _, m := range data.Modules {
+		definitions -= int64(len(m))
+	}
+	p, err := ms.plan(ctx, data, limit)
+	if err != nil {
+		return nil, err
+	}
+	data.Modules = nil // the file's bytes, which are not needed any more
+	return &program{id: digest, command: c, plan: p, bytes: definitions * heldPerByte}, nil
+}
+
+// key implements unit.
+func (p *program) key() string { return p.id }
+
+// holds implements unit. The code counts with the parts.
+func (p *program) holds() int64 { return p.bytes }
+
+// close implements unit.
+func (p *program) close() { p.plan.close() }
