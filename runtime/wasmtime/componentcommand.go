@@ -19,15 +19,11 @@ func (p *program) check(limit int64) error { return p.plan.needs.check(limit) }
 
 var errListens = errors.New("a component cannot be given listening sockets: only a core module (WASI preview 1) can")
 
+// listens implements unit. WASI 0.2 and 0.3 open their sockets themselves, which is denied so far.
+func (p *program) listens() bool { return false }
+
 // work implements unit.
 func (p *program) work(e *Engine, cfg wasi.Config, h *hosted) (work, error) {
-	if len(cfg.Listeners) > 0 {
-		errs := []error{errListens}
-		for _, l := range cfg.Listeners {
-			errs = append(errs, l.Close())
-		}
-		return nil, errors.Join(errs...)
-	}
 	host, err := command.NewHost(h.ctx, cfg)
 	if err != nil {
 		return nil, err

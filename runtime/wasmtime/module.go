@@ -60,6 +60,9 @@ func (m *module) holds() int64 { return m.codeSize + m.known }
 // takes implements unit.
 func (m *module) takes() int { return m.slots }
 
+// listens implements unit.
+func (m *module) listens() bool { return true }
+
 // check implements unit.
 func (m *module) check(limit int64) error { return m.needs.check(limit) }
 

@@ -25,6 +25,7 @@ type unit interface {
 	holds() int64 // bytes of this process
 	takes() int   // slots of the engine, for each guest
 	check(limit int64) error
+	listens() bool // whether it can be given listening sockets
 	// work makes the work of a guest. From then on the work owns the unit.
 	work(e *Engine, cfg wasi.Config, h *hosted) (work, error)
 	close()

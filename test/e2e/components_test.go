@@ -234,11 +234,11 @@ func testComponentsRefused(t *testing.T, s *suite, kitchens map[string]string) {
 	listens := s.pod("listens", kitchens["0.3"], "sleep")
 	listens.Annotations = map[string]string{"krustlet-wasi.dev/listen": "true"}
 	listens.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 18090}}
+	s.create(t, ns, listens) // it gets no socket, and runs
 	whole := component(t, "kitchen-0.2")
 	for message, pod := range map[string]*corev1.Pod{
 		"the component exports my:math/add@1.0.0 and is neither a command (wasi:cli/run@0.2 or @0.3) nor an HTTP handler": s.pod("library", s.images.Push(t, "library:v1", library)),
-		"a component cannot be given listening sockets":                                                                   listens,
-		"reading the component: at 0x":                                                                                    s.pod("cut", write(t, s.images.Host+"/cut:v1", artifact(t, "application/vnd.wasm.config.v0+json", "application/wasm", whole[:len(whole)/2]))),
+		"reading the component: at 0x": s.pod("cut", write(t, s.images.Host+"/cut:v1", artifact(t, "application/vnd.wasm.config.v0+json", "application/wasm", whole[:len(whole)/2]))),
 	} {
 		s.create(t, ns, pod)
 		s.await(t, ns, pod.Name, func(p *corev1.Pod) error {
@@ -256,4 +256,10 @@ func testComponentsRefused(t *testing.T, s *suite, kitchens map[string]string) {
 			return nil
 		})
 	}
+	s.await(t, ns, listens.Name, func(p *corev1.Pod) error {
+		if p.Status.Phase != corev1.PodRunning {
+			return fmt.Errorf("the pod with a port is %s", p.Status.Phase)
+		}
+		return nil
+	})
 }
