@@ -2,6 +2,8 @@ package wasmtime
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -149,6 +151,50 @@ func TestGracePeriodOfComponents(t *testing.T) {
 	r.process.Stop(50 * time.Millisecond)
 	if exit := r.wait(); exit.Code != 137 || time.Since(began) < 50*time.Millisecond {
 		t.Errorf("one that does not read: after %v: %+v", time.Since(began), exit)
+	}
+}
+
+// TestStartOfComponentsGivesUp: a component that spins before it is there ends with the context of
+// its Start.
+func TestStartOfComponentsGivesUp(t *testing.T) {
+	e := newEngine(t)
+	file := wat(t, strings.Replace(commandOf(`i32.const 0`), "(memory 1)", "(memory 1) (func $f (loop $l (br $l))) (start $f)", 1))
+	spec := runtime.Spec{Module: file, Digest: guests.Digest(t, file), Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}
+	spec.Args = []string{"x"}
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if _, err := e.Start(ctx, spec, runtime.Streams{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the start: %v", err)
+	}
+	if took := time.Since(began); took > patience/4 {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// TestCloseStopsComponents: no component outlives its engine.
+func TestCloseStopsComponents(t *testing.T) {
+	e := newEngine(t)
+	var all []*guestRun
+	for _, version := range []string{"0.2", "0.3"} {
+		for _, command := range []string{"loop", "sleep"} {
+			r := start(t, e, guests.Component(t, "kitchen-"+version), runtime.Spec{Command: runtime.Command{Args: []string{"kitchen", command}}})
+			r.says("ing\n")
+			all = append(all, r)
+		}
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, r := range all {
+		select {
+		case <-r.process.Done():
+			if exit := r.process.Exit(); exit.Code != 137 {
+				t.Errorf("exit %+v", exit)
+			}
+		default:
+			t.Error("a component outlives its engine")
+		}
 	}
 }
 
