@@ -2,6 +2,7 @@ package instance
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/binary"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
@@ -152,7 +153,7 @@ func errorContextNew(c *component, f *link.Function, v *values, memory []byte) {
 	frame.Begin(&side{in: c, options: f.Options}, memory, v[:])
 	message := frame.Lift(types.Prim(types.String), false).String()
 	if len(message) > maxMessage {
-		message = message[:maxMessage]
+		message = strings.Clone(message[:maxMessage]) // the whole may be 64 MiB
 	}
 	v.set(0, c.addHandle(&errorContext{message}))
 }
