@@ -85,12 +85,17 @@ func (f *Frame) loadString(at, n uint32) string {
 	size := uint64(t.size())
 	b := f.mem[at : uint64(at)+size]
 	f.lifted(size)
+	f.moving(elementCost + size) // a list may have millions of them
 	if t.coding == inUTF8 {
 		return string(b)
 	}
 	var s strings.Builder
 	s.Grow(int(t.units))
-	for len(b) > 0 {
+	for polled := len(b); len(b) > 0; {
+		if polled-len(b) >= pollEvery {
+			f.moving(pollEvery)
+			polled = len(b)
+		}
 		r, n := t.coding.decode(b)
 		s.WriteRune(r)
 		b = b[n:]
