@@ -19,8 +19,12 @@ type program struct {
 }
 
 // heldPerByte is how many bytes this process holds of a component for a byte of its definitions, at
-// most: see the figures of package binary.
-const heldPerByte = 16
+// most: see the figures of package binary. heldPerWork is the same for what linking evaluates. A
+// component that instantiates another one many times has few bytes, and makes much of them.
+const (
+	heldPerByte = 16
+	heldPerWork = 128
+)
 
 // program makes a program of a component's file in the cache. limit is the memory that its guest
 // may take, in bytes.
@@ -43,7 +47,7 @@ func (ms *modules) program(ctx context.Context, digest string, f *codecache.File
 		return nil, err
 	}
 	data.Modules = nil // the file's bytes, which are not needed any more
-	return &program{id: digest, command: c, plan: p, bytes: definitions * heldPerByte}, nil
+	return &program{id: digest, command: c, plan: p, bytes: definitions*heldPerByte + int64(c.Work())*heldPerWork}, nil
 }
 
 // key implements unit.
