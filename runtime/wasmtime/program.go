@@ -26,9 +26,19 @@ const (
 	heldPerWork = 128
 )
 
+// maxReading is how many bytes of components are in this process's memory at a time, while programs
+// are made of them. One that is larger is alone. Without a bound, the starts of some large ones at
+// the same time could take all memory of the guests here.
+const maxReading = 256 << 20
+
 // program makes a program of a component's file in the cache. limit is the memory that its guest
 // may take, in bytes.
 func (ms *modules) program(ctx context.Context, digest string, f *codecache.File, limit int64) (*program, error) {
+	size := min(f.Code, maxReading)
+	if err := ms.reading.Acquire(ctx, size); err != nil {
+		return nil, fmt.Errorf("waiting for other components to be loaded: %w", err)
+	}
+	defer ms.reading.Release(size)
 	kept := make([]byte, f.Code)
 	if _, err := io.ReadFull(io.NewSectionReader(f, 0, f.Code), kept); err != nil {
 		return nil, fmt.Errorf("loading the component: %w", err)

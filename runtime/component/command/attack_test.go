@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -12,9 +13,13 @@ import (
 // TestProgramsKeepLittle: what a program keeps in memory is what it says, also if a small file
 // makes much of its definitions.
 func TestProgramsKeepLittle(t *testing.T) {
+	var instances strings.Builder
+	for i := range 450 {
+		fmt.Fprintf(&instances, `(instance $i%d (instantiate $C)) (export "x%d" (instance $i%d))`, i, i, i)
+	}
 	wasm, err := componentengine.Binary(`(component
 		(component $C (component $D) (export "d" (component $D)) ` + strings.Repeat(`(type (list u8))`, 390) + `)` +
-		strings.Repeat(`(instance (instantiate $C))`, 450) + `
+		instances.String() + `
 		(core module $M (func (export "run") (result i32) (i32.const 0)))
 		(core instance $m (instantiate $M))
 		(func $run (result (result)) (canon lift (core func $m "run")))
@@ -36,5 +41,6 @@ func TestProgramsKeepLittle(t *testing.T) {
 	if kept := int64(after.HeapAlloc) - int64(before.HeapAlloc); kept > int64(p.Work())*perWork || kept > 4<<20 {
 		t.Errorf("a program of %d bytes keeps %d bytes after %d evaluated definitions", len(wasm), kept, p.Work())
 	}
+	runtime.KeepAlive(p)
 	runtime.KeepAlive(wasm)
 }
