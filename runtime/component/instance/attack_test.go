@@ -49,3 +49,47 @@ func TestPanicsEndTheInstance(t *testing.T) {
 		t.Errorf("the call ended with %v, wanted the panic", err)
 	}
 }
+
+// lookingHost counts how often it may hold the guest back, and ends it at last.
+type lookingHost struct{ looks, most int }
+
+var errLooked = errors.New("the guest has to end")
+
+func (h *lookingHost) Look() error {
+	if h.looks++; h.looks == h.most {
+		return errLooked
+	}
+	return nil
+}
+
+// TestCopiesAreHeldBack: one call that copies gigabytes gives the host a chance to hold the guest
+// to its limit of processor time.
+func TestCopiesAreHeldBack(t *testing.T) {
+	g := load(t, `(component
+		(component $A
+			(core module $M (memory (export "mem") 257)
+				(func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 16))
+				(func (export "take") (param i32 i32)))
+			(core instance $m (instantiate $M))
+			(func (export "take") (param "x" (list u8))
+				(canon lift (core func $m "take") (memory $m "mem") (realloc (func $m "realloc")))))
+		(instance $a (instantiate $A))
+		(component $B (import "take" (func $take (param "x" (list u8))))
+			(core module $Memory (memory (export "mem") 257))
+			(core instance $memory (instantiate $Memory))
+			(core func $take (canon lower (func $take) (memory $memory "mem")))
+			(core module $M (import "" "take" (func $take (param i32 i32)))
+				(func (export "run") (result i32) (call $take (i32.const 0) (i32.const 0x1000000)) (i32.const 1)))
+			(core instance $m (instantiate $M (with "" (instance (export "take" (func $take))))))
+			(func (export "run") (result u32) (canon lift (core func $m "run"))))
+		(instance $b (instantiate $B (with "take" (func $a "take"))))
+		(export "run" (func $b "run")))`, nil)
+	h := &lookingHost{}
+	mustReturn(t, g.run(t, h), 1, "run")
+	if h.looks < 12 || h.looks > 20 {
+		t.Errorf("the host could look %d times while 16 MiB were copied, want 16", h.looks)
+	}
+	if _, err := call(g.run(t, &lookingHost{most: 3}), "run"); !errors.Is(err, errLooked) {
+		t.Errorf("the call ended with %v, want %v", err, errLooked)
+	}
+}
