@@ -49,3 +49,33 @@ func TestStringsForTheHostArePolled(t *testing.T) {
 		})
 	}
 }
+
+// TestStart: the beginning of a string ends between two characters.
+func TestStart(t *testing.T) {
+	for _, test := range []struct {
+		mem  string
+		from binary.Encoding
+		most int
+		want string
+	}{
+		{"aé€", binary.UTF8, 6, "aé€"},
+		{"aé€", binary.UTF8, 5, "aé"},
+		{"aé€", binary.UTF8, 2, "a"},
+		{"a\x00\xac\x20", binary.UTF16, 4, "a€"},
+		{"a\x00\xac\x20", binary.UTF16, 3, "a"},
+		{"", binary.UTF8, 3, ""},
+	} {
+		from := newSide(64, test.from)
+		copy(from.Mem[16:], test.mem)
+		units := len(test.mem)
+		if test.from == binary.UTF16 {
+			units /= 2
+		}
+		from.flat = values(16, uint64(units))
+		from.again()
+		var got string
+		if err := caught(func() { got = from.Lift(types.Prim(types.String), false).Start(test.most) }); err != nil || got != test.want {
+			t.Errorf("%d bytes of %q are %q, %v, want %q", test.most, test.mem, got, err, test.want)
+		}
+	}
+}

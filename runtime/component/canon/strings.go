@@ -104,6 +104,22 @@ func (f *Frame) loadString(at, n uint32) string {
 	return s.String()
 }
 
+// loadStart is loadString of up to most bytes of a string that may be long.
+func (f *Frame) loadStart(at, n uint32, most int) string {
+	t := f.liftText(at, n)
+	b := f.mem[at : uint64(at)+uint64(t.size())]
+	var s strings.Builder
+	for len(b) > 0 {
+		r, n := t.coding.decode(b)
+		if s.Len()+utf8.RuneLen(r) > most {
+			break
+		}
+		s.WriteRune(r)
+		b = b[n:]
+	}
+	return s.String()
+}
+
 // storeGo lowers a string of the host.
 func (f *Frame) storeGo(s string) (at, n uint32) {
 	if !utf8.ValidString(s) {

@@ -2,7 +2,6 @@ package instance
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/binary"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
@@ -151,10 +150,7 @@ func errorContextNew(c *component, f *link.Function, v *values, memory []byte) {
 	c.mustLeave()
 	var frame canon.Frame
 	frame.Begin(&side{in: c, options: f.Options}, memory, v[:])
-	message := frame.Lift(types.Prim(types.String), false).String()
-	if len(message) > maxMessage {
-		message = strings.Clone(message[:maxMessage]) // the whole may be 64 MiB
-	}
+	message := frame.Lift(types.Prim(types.String), false).Start(maxMessage) // the whole may be 256 MiB
 	v.set(0, c.addHandle(&errorContext{message}))
 }
 
