@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/instance"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 )
@@ -132,9 +133,15 @@ func (c *moduleCommand) close() error {
 	return err
 }
 
-// panicked returns the panic of the host call that ended a guest, or nil.
+// panicked returns the panic of the host that ended a guest, or nil.
 func panicked(ended error) *panicError {
 	var p *panicError
-	errors.As(ended, &p)
-	return p
+	if errors.As(ended, &p) {
+		return p
+	}
+	var beside *instance.Panic
+	if errors.As(ended, &beside) {
+		return &panicError{function: "beside the guest's calls", value: beside.Value, stack: beside.Stack}
+	}
+	return nil
 }

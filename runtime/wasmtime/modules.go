@@ -11,6 +11,7 @@ import (
 
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/sys/unix"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -39,6 +40,7 @@ type modules struct {
 	disk     *codecache.Cache
 	compiler *Compiler // nil: modules are never compiled
 	log      *zap.Logger
+	reading  *semaphore.Weighted // bytes of components that are read
 
 	mu     sync.Mutex
 	closed bool
@@ -60,7 +62,7 @@ type entry struct {
 }
 
 func newModules(e *wasmtimego.Engine, l *linker, disk *codecache.Cache, c *Compiler, log *zap.Logger) *modules {
-	ms := &modules{engine: e, linker: l, disk: disk, compiler: c, log: log, byKey: map[string]*entry{}}
+	ms := &modules{engine: e, linker: l, disk: disk, compiler: c, log: log, byKey: map[string]*entry{}, reading: semaphore.NewWeighted(maxReading)}
 	if c != nil {
 		c.inUse = ms.inUse
 	}
@@ -231,6 +233,9 @@ func (ms *modules) load(ctx context.Context, w wanted, limit int64) (unit, error
 	}
 	defer func() { _ = f.Close() }()
 	if isComponentInfo(f.Info) {
+		if w.form == compile.AsPart { // whose own parts it may be one of
+			return nil, errParts
+		}
 		p, err := ms.program(ctx, w.digest, f, limit)
 		if err != nil {
 			return nil, unitError{err}

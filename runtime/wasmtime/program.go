@@ -19,12 +19,26 @@ type program struct {
 }
 
 // heldPerByte is how many bytes this process holds of a component for a byte of its definitions, at
-// most: see the figures of package binary.
-const heldPerByte = 16
+// most: see the figures of package binary. heldPerWork is the same for what linking evaluates. A
+// component that instantiates another one many times has few bytes, and makes much of them.
+const (
+	heldPerByte = 16
+	heldPerWork = 128
+)
+
+// maxReading is how many bytes of components are in this process's memory at a time, while programs
+// are made of them. One that is larger is alone. Without a bound, the starts of some large ones at
+// the same time could take all memory of the guests here.
+const maxReading = 256 << 20
 
 // program makes a program of a component's file in the cache. limit is the memory that its guest
 // may take, in bytes.
 func (ms *modules) program(ctx context.Context, digest string, f *codecache.File, limit int64) (*program, error) {
+	size := min(f.Code, maxReading)
+	if err := ms.reading.Acquire(ctx, size); err != nil {
+		return nil, fmt.Errorf("waiting for other components to be loaded: %w", err)
+	}
+	defer ms.reading.Release(size)
 	kept := make([]byte, f.Code)
 	if _, err := io.ReadFull(io.NewSectionReader(f, 0, f.Code), kept); err != nil {
 		return nil, fmt.Errorf("loading the component: %w", err)
@@ -43,7 +57,7 @@ func (ms *modules) program(ctx context.Context, digest string, f *codecache.File
 		return nil, err
 	}
 	data.Modules = nil // the file's bytes, which are not needed any more
-	return &program{id: digest, command: c, plan: p, bytes: definitions * heldPerByte}, nil
+	return &program{id: digest, command: c, plan: p, bytes: definitions*heldPerByte + int64(c.Work())*heldPerWork}, nil
 }
 
 // key implements unit.

@@ -85,17 +85,38 @@ func (f *Frame) loadString(at, n uint32) string {
 	size := uint64(t.size())
 	b := f.mem[at : uint64(at)+size]
 	f.lifted(size)
+	f.moving(elementCost + size) // a list may have millions of them
 	if t.coding == inUTF8 {
 		return string(b)
 	}
 	var s strings.Builder
 	s.Grow(int(t.units))
-	for len(b) > 0 {
+	for polled := len(b); len(b) > 0; {
+		if polled-len(b) >= pollEvery {
+			f.moving(pollEvery)
+			polled = len(b)
+		}
 		r, n := t.coding.decode(b)
 		s.WriteRune(r)
 		b = b[n:]
 	}
 	f.lifted(uint64(max(0, s.Len()-int(size))))
+	return s.String()
+}
+
+// loadStart is loadString of up to most bytes of a string that may be long.
+func (f *Frame) loadStart(at, n uint32, most int) string {
+	t := f.liftText(at, n)
+	b := f.mem[at : uint64(at)+uint64(t.size())]
+	var s strings.Builder
+	for len(b) > 0 {
+		r, n := t.coding.decode(b)
+		if s.Len()+utf8.RuneLen(r) > most {
+			break
+		}
+		s.WriteRune(r)
+		b = b[n:]
+	}
 	return s.String()
 }
 

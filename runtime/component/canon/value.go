@@ -120,6 +120,13 @@ func (v Value) Handle() Handle { return v.f.side.LiftHandle(v.t, v.U32()) }
 // String lifts a string, which is a copy.
 func (v Value) String() string { return v.f.loadString(v.pair()) }
 
+// Start lifts a string, all of which is checked, and returns a copy of its beginning: up to most
+// bytes of UTF-8, with no character cut.
+func (v Value) Start(most int) string {
+	at, n := v.pair()
+	return v.f.loadStart(at, n, most)
+}
+
 // Bytes lifts a list of u8 without a copy: it returns the guest's memory. The bytes may be read
 // until code of the guest runs, and may not be written.
 func (v Value) Bytes() []byte { return v.List().Bytes() }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/instance"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/typed"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2"
@@ -23,6 +24,7 @@ type Host struct {
 var (
 	_ bindings2.Guest = (*Host)(nil)
 	_ bindings3.Guest = (*Host)(nil)
+	_ instance.Looker = (*Host)(nil)
 )
 
 // NewHost makes the host of a guest. ctx has to end when the guest must end.
@@ -37,6 +39,9 @@ func NewHost(ctx context.Context, cfg wasi.Config) (*Host, error) {
 
 // Begin implements typed.Guest.
 func (h *Host) Begin(c *canon.Call) context.Context { return h.p3.Begin(c) }
+
+// Look implements instance.Looker.
+func (h *Host) Look() error { return h.p3.Look() }
 
 // WASIP2 implements bindings2.Guest.
 func (h *Host) WASIP2() *bindings2.Host { return h.p2.WASIP2() }

@@ -54,6 +54,7 @@ func Load(file []byte) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
+	linked.Exports = nil // they may keep all of the component's definitions
 	return &Program{program: program, run: run}, nil
 }
 
@@ -73,6 +74,9 @@ func runOf(exports *link.Instance, e world.Entry) *link.Func {
 	}
 	return f
 }
+
+// Work is how much was made of the component's definitions: see link.Component.
+func (p *Program) Work() int { return p.program.Linked.Work }
 
 // Plan is what the engine carries out.
 func (p *Program) Plan() *plan.Component { return p.program.Linked.Plan }

@@ -150,10 +150,7 @@ func errorContextNew(c *component, f *link.Function, v *values, memory []byte) {
 	c.mustLeave()
 	var frame canon.Frame
 	frame.Begin(&side{in: c, options: f.Options}, memory, v[:])
-	message := frame.Lift(types.Prim(types.String), false).String()
-	if len(message) > maxMessage {
-		message = message[:maxMessage]
-	}
+	message := frame.Lift(types.Prim(types.String), false).Start(maxMessage) // the whole may be 256 MiB
 	v.set(0, c.addHandle(&errorContext{message}))
 }
 

@@ -25,6 +25,7 @@
 // # Faults
 //
 // A trap, or an error that a function of the host unwinds with, ends the Instance: nothing in it
-// runs again. Kill does the same from outside. Its caller must also interrupt the engine, as guest
-// code that runs does not look. Close waits until all goroutines have left.
+// runs again. A panic of the host does, too; it becomes a Panic. Kill does the same from outside.
+// Its caller must also interrupt the engine, as guest code that runs does not look. Close waits
+// until all goroutines have left.
 package instance

@@ -1,6 +1,11 @@
 package instance
 
-import "github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
+)
 
 // fiber is a goroutine on which threads of the component run. Exactly one fiber of an Instance runs
 // at a time: the one that was sent the last message. The others wait for a message.
@@ -69,17 +74,29 @@ func (x *Instance) delegate(to *fiber, f func()) {
 	self.expect()
 }
 
+// Panic is the fault of an instance in which the host panicked: where that was, and why. It is a
+// mistake of the host, and ends this guest, not those beside it in the process.
+type Panic struct {
+	Value any
+	Stack []byte
+}
+
+func (p *Panic) Error() string {
+	return fmt.Sprintf("internal error in the component's host: %v", p.Value)
+}
+
 // catch runs f and returns what it unwound with, which is the fault of the instance then.
 func (x *Instance) catch(f func()) (fault *canon.Trap) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
+			return
 		case *canon.Trap:
 			fault = r
-			x.fail(r)
 		default:
-			panic(r)
+			fault = &canon.Trap{Err: &Panic{r, debug.Stack()}}
 		}
+		x.fail(fault)
 	}()
 	f()
 	return nil

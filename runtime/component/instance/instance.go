@@ -15,6 +15,7 @@ import (
 type Instance struct {
 	program    *Program
 	host       any
+	looker     Looker // the host, or nil
 	engine     Engine
 	components []*component
 	scheduler
@@ -54,6 +55,7 @@ var ErrClosed = errors.New("the component instance is closed")
 // methods of the Instance are ones that may use the engine's stores.
 func New(p *Program, engine Engine, host any) (*Instance, error) {
 	x := &Instance{program: p, host: host, engine: engine}
+	x.looker, _ = host.(Looker)
 	x.turn = make(chan struct{}, 1)
 	x.home = x.newFiber()
 	x.loop, x.fiber = x.home, x.home

@@ -18,6 +18,11 @@ type Host interface {
 	Function(interfaceName, name string, t *types.Func) (canon.Stub, error)
 }
 
+// Looker is what a host may be besides: Look is called about every millisecond while much is copied
+// for a guest. It may wait as long as the guest's limit of processor time asks for, and returns an
+// error if the guest has to end.
+type Looker interface{ Look() error }
+
 // Program is a linked component with the functions of the host that it imports. It does not
 // change; many instances use it at the same time.
 type Program struct {

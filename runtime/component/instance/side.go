@@ -40,7 +40,16 @@ func (s *side) Realloc(old, oldSize, align, size uint32) uint32 {
 
 func (s *side) Encoding() binary.Encoding { return s.options.Encoding }
 
-func (s *side) Poll() { s.in.x.poll() }
+func (s *side) Poll() {
+	x := s.in.x
+	x.poll()
+	if x.looker == nil {
+		return
+	}
+	if err := x.looker.Look(); err != nil {
+		panic(&canon.Trap{Err: err})
+	}
+}
 
 func (s *side) LiftHandle(t *types.Type, i uint32) canon.Handle {
 	switch t.Kind {

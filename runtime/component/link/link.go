@@ -27,7 +27,7 @@ func linkWith(c *binary.Component, tolerant bool) (*Component, error) {
 	if err != nil {
 		return nil, fmt.Errorf("linking the component: %w", err)
 	}
-	l.out.Exports = exports
+	l.out.Exports, l.out.Work = exports, l.work
 	return l.out, nil
 }
 

@@ -15,6 +15,9 @@ type Component struct {
 	Imports   []Import
 	// Exports are those of the component itself.
 	Exports *Instance
+	// Work is how many definitions, and items in lists of them, were evaluated. What linking made
+	// takes up to 128 bytes for each.
+	Work int
 }
 
 // None stands for an item, store or instance that is not there.

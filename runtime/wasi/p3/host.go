@@ -52,6 +52,9 @@ func (h *Host) Begin(c *canon.Call) context.Context {
 	return h.ctx
 }
 
+// Look implements instance.Looker.
+func (h *Host) Look() error { return h.guest.Look(h.ctx) }
+
 // WASIP3 implements bindings.Guest.
 func (h *Host) WASIP3() *bindings.Host { return &h.bindings }
 
