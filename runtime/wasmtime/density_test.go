@@ -80,6 +80,8 @@ func BenchmarkFootprint(b *testing.B) {
 	}{
 		{"tiny", filepathTiny(b), []string{"guest"}}, {"100 KB", largeModule(b), []string{"guest"}},
 		{"go 3 MB", guests.Build(b, "kitchen"), []string{"kitchen", "sleep"}},
+		{"component", guests.Component(b, "kitchen-0.2"), []string{"kitchen", "sleep"}},
+		{"go component 3 MB", guests.Wrapped(b, "kitchen"), []string{"kitchen", "sleep"}},
 	} {
 		b.Run(guest.name, func(b *testing.B) {
 			for b.Loop() {
