@@ -113,7 +113,7 @@ func TestAdvisories(t *testing.T) {
 // their absence.
 var neverUsed = map[string]*regexp.Regexp{
 	"own WASI":          regexp.MustCompile(`\bwasi_|_wasi\b|NewWasiConfig|DefineWasi|SetWasi|wasmtime_wasi::`),
-	"no components":     regexp.MustCompile(`wasmtime_component|wasm_component_model\(true\)|component::`),
+	"own components":    regexp.MustCompile(`wasmtime_component|wasm_component_model\(true\)|component::`),
 	"no async, no fuel": regexp.MustCompile(`wasmtime_\w*async|call_async|[Ff]uel`),
 	"no pooling":        regexp.MustCompile(`(?i)pooling|allocation_?strategy`),
 	"Cranelift only":    regexp.MustCompile(`(?i)winch|config_strategy|SetStrategy|\bStrategy::`),

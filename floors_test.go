@@ -81,6 +81,7 @@ var floors = map[string]int{
 	"runtime/wasmtime/admission": 2,
 	"runtime/wasmtime/codecache": 2,
 	"runtime/wasmtime/compile":   3,
+	"runtime/wasmtime/listen":    2,
 	"runtime/wasmtime/message":   1,
 	"runtime/wasmtime/processor": 1,
 	"runtime/wasmtime/stdio":     2,

@@ -48,11 +48,13 @@ func TestPeek(t *testing.T) {
 	}
 	replaced := false
 	in.Notify(func() { replaced = true })
+	told := make(chan struct{})
+	in.Notify(func() { close(told) })
 	go func() {
 		_, _ = w.Write([]byte("abcdef"))
 		_ = w.Close()
 	}()
-	heard(in)
+	<-told
 	if n, err := in.Peek(p[:4]); string(p[:n]) != "abcd" || err != nil {
 		t.Errorf("peeking: %q, %v", p[:n], err)
 	}
@@ -101,7 +103,7 @@ func TestGrant(t *testing.T) {
 		t.Errorf("wrote %d bytes, %v", out.Len(), err)
 	}
 	free := newTestGuest(t, Config{}).Stderr()
-	if got := free.Grant(500); got != 500 || free.Put(t.Context(), make([]byte, got)) != nil {
+	if got := free.Grant(500); got != 500 || !free.Unbounded() || g.Stdout().Unbounded() || free.Put(t.Context(), make([]byte, got)) != nil {
 		t.Errorf("without a rate and a writer %d bytes are granted", got)
 	}
 }

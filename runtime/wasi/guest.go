@@ -28,7 +28,8 @@ type Guest struct {
 	received, sent traffic
 	polled         []unix.PollFd // kept between polls to reuse its memory
 	seed           [2]uint64     // see Seed; zero until it is first asked for
-	watcher        *watcher      // nil until something is watched beside the guest's thread
+	scratch        scratch
+	watcher        *watcher // nil until something is watched beside the guest's thread
 }
 
 // Object is something that a guest has open: an *Input, *Output, *File, *Directory, *Listener or

@@ -266,6 +266,9 @@ func (o *Output) Write(ctx context.Context, bufs [][]byte) (written int, err err
 	return written, nil
 }
 
+// Unbounded reports whether the guest may write any number of bytes at any time.
+func (o *Output) Unbounded() bool { return o.guest.rate.perSecond <= 0 }
+
 // Grant returns how many of n bytes the guest may write now, by its rate; 0 for none yet. It does
 // not wait. What is granted has to be written, with Put.
 func (o *Output) Grant(n int) int {

@@ -33,9 +33,11 @@ const hello = `(component
 			(global.get $at)
 			(global.set $at (i32.add (global.get $at) (local.get 3)))))
 	(core instance $m (instantiate $memory))
+	(alias core export $m "memory" (core memory $mem))
+	(alias core export $m "realloc" (core func $realloc))
 	(core func $get-stdout (canon lower (func $stdout "get-stdout")))
-	(core func $write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush") (memory $m "memory")))
-	(core func $arguments (canon lower (func $environment "get-arguments") (memory $m "memory") (realloc (func $m "realloc"))))
+	(core func $write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush") (memory $mem)))
+	(core func $arguments (canon lower (func $environment "get-arguments") (memory $mem) (realloc $realloc)))
 	(core func $drop (canon resource.drop $out))
 	(core module $main
 		(import "host" "get-stdout" (func $get-stdout (result i32)))

@@ -14,6 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/listen"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/processor"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/stdio"
 )
@@ -108,7 +109,7 @@ func (e *Engine) memoryLimit(limit int64) int64 {
 
 // newWork makes the work of a guest.
 func (e *Engine) newWork(u unit, spec runtime.Spec, stdin io.Reader, out *stdio.Output, h *hosted) (work, error) {
-	listeners, err := listen(spec)
+	listeners, err := listen.Open(spec)
 	if err != nil {
 		return nil, err
 	}

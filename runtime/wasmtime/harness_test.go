@@ -84,7 +84,22 @@ func start(t testing.TB, e *Engine, file string, spec runtime.Spec) *guestRun {
 	return r
 }
 
+// startWith is start with streams.
+func startWith(t testing.TB, e *Engine, file string, spec runtime.Spec, streams runtime.Streams) *guestRun {
+	t.Helper()
+	r, err := tryStartWith(t, e, file, spec, streams)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func tryStart(t testing.TB, e *Engine, file string, spec runtime.Spec) (*guestRun, error) {
+	t.Helper()
+	return tryStartWith(t, e, file, spec, runtime.Streams{})
+}
+
+func tryStartWith(t testing.TB, e *Engine, file string, spec runtime.Spec, streams runtime.Streams) (*guestRun, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -97,7 +112,7 @@ func tryStart(t testing.TB, e *Engine, file string, spec runtime.Spec) (*guestRu
 	if spec.Args == nil {
 		spec.Args = []string{"guest"}
 	}
-	p, err := e.Start(ctx, spec, runtime.Streams{})
+	p, err := e.Start(ctx, spec, streams)
 	return &guestRun{t: t, process: p, screen: s}, err
 }
 

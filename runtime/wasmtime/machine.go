@@ -196,7 +196,7 @@ type machineStore struct {
 // NewStore makes a store of the plan, with its host functions and nothing else in it.
 func (m *machine) NewStore(number int, calls planCalls) (*machineStore, error) {
 	if number < 0 || number >= len(m.plan.stores) {
-		return nil, badPlan("store %d of %d", number, len(m.plan.stores))
+		return nil, fmt.Errorf("internal error: store %d of %d of the component", number, len(m.plan.stores))
 	}
 	s := &machineStore{machine: m, number: number, calls: calls}
 	s.handle = storeHandles.add(s)

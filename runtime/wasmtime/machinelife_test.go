@@ -434,6 +434,7 @@ const (
 )
 
 // TestLimitOfAMachine: the limit of processor time holds for all threads and stores together.
+// docs/security.md: "A component may have more threads, which are held back together."
 func TestLimitOfAMachine(t *testing.T) {
 	e := newEngine(t)
 	p := single(parts(t, `(module (func (export "spin") (loop $l (br $l))))`)[0], nil, "spin")

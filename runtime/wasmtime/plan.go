@@ -34,7 +34,7 @@ type componentPlan struct {
 // plan makes a component's plan, with one user. limit is the memory that its guest may take, in
 // bytes. Modules that are not compiled are compiled, where the engine has a compiler.
 func (ms *modules) plan(ctx context.Context, data *plan.Component, limit int64) (*componentPlan, error) {
-	if err := checkPlan(data); err != nil {
+	if err := plan.Check(data); err != nil {
 		return nil, err
 	}
 	if err := checkParts(data.Modules, ms.maxModule()); err != nil {
@@ -92,6 +92,12 @@ const (
 	besideStore    = 24 << 10
 	besideFunction = 512
 	besideItem     = 64
+)
+
+// Bounds of what all stores of a plan have.
+const (
+	maxPlanMemories = 100   // each is mapped as another guest's would be
+	maxPlanTables   = 1_000 // ours included
 )
 
 // measure adds up what a machine needs, and returns an error if that is too much.

@@ -40,7 +40,7 @@ func TestWrongPlans(t *testing.T) {
 		}},
 		{"a turn", "store 1 of 1 has a turn", func(p *plan.Component, _ *plan.Store) { p.Order = []int32{1} }},
 		{"items below 0", "-1 items", func(_ *plan.Component, s *plan.Store) { s.Items = -1 }},
-		{"too many items", "200001 items", func(_ *plan.Component, s *plan.Store) { s.Items = maxPlanItems + 1 }},
+		{"too many items", "200001 items", func(_ *plan.Component, s *plan.Store) { s.Items = plan.MaxItems + 1 }},
 		{"too many stores", "and may have 1000", func(p *plan.Component, _ *plan.Store) { p.Stores = make([]plan.Store, 1001) }},
 		{"too many instances", "the component has 1200 core instances, and may have 1000", func(p *plan.Component, _ *plan.Store) {
 			p.Stores = []plan.Store{{Instances: 600}, {Instances: 600}}
@@ -134,7 +134,7 @@ func TestImportsOfAnotherType(t *testing.T) {
 		`(module (import "" "" (func (param i32))) (import "" "" (func)))`,
 	} {
 		r := newRig(t, e, single(parts(t, text)[0], []plan.Function{function(-1, i32s(1), none)}))
-		if err := r.store(0, silent).Run(); err == nil || errors.As(err, new(*planError)) {
+		if err := r.store(0, silent).Run(); err == nil || errors.As(err, new(*plan.Error)) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

@@ -112,7 +112,16 @@ func TestPanicOfTheHostIsATrap(t *testing.T) {
 	}
 }
 
-// docs/security.md: "it reaches its own linear memory and the functions of WASI preview 1"
+// trapsAtStart is what a component has that is a command and traps when it is instantiated.
+const trapsAtStart = `
+	(core module $first (func $f unreachable) (start $f) (func (export "run") (result i32) i32.const 0))
+	(core instance $i (instantiate $first))
+	(func $run (result (result)) (canon lift (core func $i "run")))
+	(instance $cli (export "run" (func $run)))
+	(export "wasi:cli/run@0.2.0" (instance $cli))`
+
+// docs/security.md: "it reaches its own linear memory and the functions of WASI", and "A component
+// is checked as a whole before any of it runs."
 func TestModulesThatCannotRun(t *testing.T) {
 	e := newEngine(t)
 	for _, c := range []struct{ name, text, want string }{
@@ -125,6 +134,11 @@ func TestModulesThatCannotRun(t *testing.T) {
 		{"no start", `(module (memory (export "memory") 1) (func (export "run")))`, "no function _start"},
 		{"start with parameters", `(module (memory (export "memory") 1) (func (export "_start") (param i32)))`, "no function _start"},
 		{"component", `(component)`, "the component exports nothing and is neither a command"},
+		{"component with an unknown import", `(component
+			(import "example:log/log@1.0.0" (instance (export "log" (func))))` + trapsAtStart + `)`,
+			"the component imports functions that the host does not give: example:log/log@1.0.0#log"},
+		{"component that is invalid at its end", `(component` + trapsAtStart + `
+			(core module $m) (core instance $e (instantiate $m)) (func (canon lift (core func $e "none"))))`, "validating the component"},
 		{"trap in the start section", `(module (memory (export "memory") 1) (func $f unreachable) (start $f) (func (export "_start")))`, "unreachable instruction"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

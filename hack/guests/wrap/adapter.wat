@@ -952,12 +952,13 @@
       (call $store32 (local.get $used) (local.get $room))
       (i32.const 0))
     ;; descriptor-flags of what the program asks for: its rights to read and to write, and flags to synchronize.
+    ;; Go asks for fd_filestat_set_size even where it only reads: a read-only mount must not refuse that.
     (func $wanted (param $rights i64) (param $flags i32) (result i32)
       (i32.or
         (i32.or
           (i64.ne (i64.and (local.get $rights) (i64.const 0x4002)) (i64.const 0))
           (select (i32.const 2) (i32.const 0)
-            (i64.ne (i64.and (local.get $rights) (i64.const 0x400140)) (i64.const 0))))
+            (i64.ne (i64.and (local.get $rights) (i64.const 0x140)) (i64.const 0))))
         (i32.or
           (i32.or
             (i32.shl (i32.and (local.get $flags) (i32.const 2)) (i32.const 2))

@@ -5,9 +5,7 @@ import (
 	"errors"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
-	"github.com/krustlet-go/krustlet-wasi/runtime/component/link"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/typed"
-	"github.com/krustlet-go/krustlet-wasi/runtime/component/types"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2"
 	bindings2 "github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
@@ -59,30 +57,4 @@ func (h *Host) Close() error {
 
 // functions are the host's functions for commands: all of both versions, whatever the component's
 // world is.
-type functions struct{}
-
-// tables are those of the versions.
-var tables = [...]*typed.Table{&bindings2.Table, &bindings3.Table}
-
-var errUnknown = errors.New("no such function")
-
-// Function implements instance.Host.
-func (functions) Function(interfaceName, name string, t *types.Func) (canon.Stub, error) {
-	for _, table := range tables {
-		f := table.Find(interfaceName, name)
-		if f == nil || f.Stub == nil {
-			continue
-		}
-		if err := table.Check(f, t, isHost); err != nil {
-			return nil, err
-		}
-		return f.Stub, nil
-	}
-	return nil, errUnknown
-}
-
-// isHost reports whether a resource type is that of the host with a name: see typed.Desc.
-func isHost(r *types.Resource, name string) bool {
-	d, ok := r.Owner.(*link.Definer)
-	return ok && d.Instance == link.None && d.Interface+"#"+r.Name == name
-}
+var functions = typed.Tables{&bindings2.Table, &bindings3.Table}

@@ -50,7 +50,7 @@ func Load(file []byte) (*Program, error) {
 	if run == nil {
 		return nil, fmt.Errorf("the component exports %s, and the function run in it is not that of WASI", w.Run.Name)
 	}
-	program, err := instance.Bind(linked, functions{})
+	program, err := instance.Bind(linked, functions)
 	if err != nil {
 		return nil, err
 	}

@@ -111,7 +111,7 @@ func TestRandom(t *testing.T) {
 		func(n uint64) ([]byte, error) { return c.b.Random.GetRandomBytes(c.ctx, n) },
 		func(n uint64) ([]byte, error) { return c.b.Insecure.GetInsecureRandomBytes(c.ctx, n) },
 	} {
-		for _, n := range []uint64{0, 1, 32, keptData, keptData + 1, maxRandom} {
+		for _, n := range []uint64{0, 1, 32, wasi.KeptScratch, wasi.KeptScratch + 1, maxRandom} {
 			if b, err := get(n); err != nil || uint64(len(b)) != n {
 				t.Errorf("%d random bytes: %d, %v", n, len(b), err)
 			}

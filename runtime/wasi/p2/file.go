@@ -90,8 +90,8 @@ func (f *file) Read(ctx context.Context, n, offset bindings.Filesize) (r typed.T
 	if err != nil {
 		return r, err
 	}
-	b := f.host.buffer(int(min(n, maxRead)))
-	got, err := of.ReadAt(ctx, f.host.list(b), int64(offset))
+	b := f.host.guest.Scratch(int(min(n, maxRead)))
+	got, err := of.ReadAt(ctx, f.host.guest.One(b), int64(offset))
 	if err != nil {
 		return r, fileError(err)
 	}
@@ -105,8 +105,8 @@ func (f *file) Write(ctx context.Context, p []byte, offset bindings.Filesize) (b
 	if err != nil {
 		return 0, err
 	}
-	n, err := of.WriteAt(ctx, f.host.list(p), int64(offset))
-	f.host.list(nil) // p is the guest's memory, which may be freed
+	n, err := of.WriteAt(ctx, f.host.guest.One(p), int64(offset))
+	f.host.guest.One(nil) // p is the guest's memory, which may be freed
 	return bindings.Filesize(n), fileError(err)
 }
 

@@ -24,8 +24,6 @@ type Host struct {
 	fields int        // bytes of all HTTP fields
 
 	// These are kept to reuse their memory in the next call.
-	data      []byte
-	vector    [1][]byte
 	interests []wasi.Interest
 	ready     []uint32
 }
@@ -71,24 +69,4 @@ func (h *Host) done(d *descriptor.Descriptor) {
 		// A drop cannot fail in WASI 0.2. If the guest was killed, its next call ends it.
 		_ = d.Done(h.ctx)
 	}
-}
-
-// keptData is how many bytes of memory for data are kept between calls.
-const keptData = 64 << 10
-
-// buffer returns n bytes that hold until the next call.
-func (h *Host) buffer(n int) []byte {
-	if n > keptData {
-		return make([]byte, n)
-	}
-	if n > cap(h.data) {
-		h.data = make([]byte, max(n, min(2*cap(h.data), keptData)))
-	}
-	return h.data[:n]
-}
-
-// list returns a list of one buffer, for a transfer. It must not be kept.
-func (h *Host) list(p []byte) [][]byte {
-	h.vector[0] = p
-	return h.vector[:]
 }

@@ -67,7 +67,7 @@ func (s *inputStream) read(ctx context.Context, n uint64, nonblock bool) ([]byte
 	if n == 0 {
 		return nil, nil
 	}
-	b := s.host.buffer(int(min(n, maxRead)))
+	b := s.host.guest.Scratch(int(min(n, maxRead)))
 	got, err := s.fill(ctx, b, nonblock)
 	s.atEnd = err == nil && got == 0
 	switch {
@@ -84,7 +84,7 @@ func (s *inputStream) read(ctx context.Context, n uint64, nonblock bool) ([]byte
 }
 
 func (s *inputStream) fill(ctx context.Context, b []byte, nonblock bool) (int, error) {
-	list := s.host.list(b)
+	list := s.host.guest.One(b)
 	switch {
 	case s.file == nil:
 		return s.host.guest.Stdin().Read(ctx, list, nonblock)

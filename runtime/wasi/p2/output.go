@@ -106,8 +106,8 @@ func (s *outputStream) put(ctx context.Context, p []byte) error {
 
 // some writes some of the bytes.
 func (s *outputStream) some(ctx context.Context, p []byte) (n int, err error) {
-	list := s.host.list(p)
-	defer s.host.list(nil) // p is the guest's memory, which may be freed
+	list := s.host.guest.One(p)
+	defer s.host.guest.One(nil) // p is the guest's memory, which may be freed
 	switch {
 	case s.standard != nil:
 		return s.standard.Write(ctx, list)

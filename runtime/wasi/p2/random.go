@@ -17,7 +17,7 @@ func (r random) GetRandomBytes(ctx context.Context, n uint64) ([]byte, error) {
 	if n > maxRandom {
 		return nil, errRandom
 	}
-	b := r.host.buffer(int(n))
+	b := r.host.guest.Scratch(int(n))
 	if err := r.host.guest.Random(ctx, b); err != nil {
 		return nil, err
 	}

@@ -50,8 +50,14 @@ func command(end string) string {
 				(local.set $w (i32.wrap_i64 (i64.shr_u (local.get $both) (i64.const 32))))
 				(global.set $future (call $stdout (i32.wrap_i64 (local.get $both))))
 				(global.set $waits (call $set))
-				(drop (call $write (local.get $w) (i32.const 16) (i32.const 6)))
+				(if (i32.ne (call $write (local.get $w) (i32.const 16) (i32.const 6)) (i32.const -1))
+					(then (return (call $written (local.get $w)))))
 				(call $join (local.get $w) (global.get $waits))
+				(call $wait))
+			(func $written (param $w i32) (result i32)
+				(call $drop (local.get $w))
+				(if (i32.ne (call $read (global.get $future) (i32.const 64)) (i32.const -1)) (then (return (call $pause))))
+				(call $join (global.get $future) (global.get $waits))
 				(call $wait))
 			(func $wait (result i32) (i32.or (i32.const 2) (i32.shl (global.get $waits) (i32.const 4))))
 			(func $pause (result i32)
@@ -60,10 +66,7 @@ func command(end string) string {
 			(func (export "cb") (param $event i32) (param $of i32) (param $payload i32) (result i32)
 				(if (i32.eq (local.get $event) (i32.const 3)) (then
 					(call $join (local.get $of) (i32.const 0))
-					(call $drop (local.get $of))
-					(call $join (global.get $future) (global.get $waits))
-					(if (i32.eq (call $read (global.get $future) (i32.const 64)) (i32.const -1)) (then (return (call $wait))))
-					(return (call $pause))))
+					(return (call $written (local.get $of)))))
 				(if (i32.eq (local.get $event) (i32.const 4)) (then (return (call $pause))))
 				(if (i32.load8_u (i32.const 64)) (then unreachable))
 				` + end + `
@@ -90,7 +93,11 @@ func TestCommand(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out bytes.Buffer
-			result, err := runCommand(t, command(test.end), wasi.Config{Stdout: &out})
+			cfg := wasi.Config{Stdout: &out}
+			if test.name == "error" {
+				cfg.OutputRate = 1000 // so that the write ends later
+			}
+			result, err := runCommand(t, command(test.end), cfg)
 			exit := (*wasi.ExitError)(nil)
 			switch {
 			case test.code >= 0:

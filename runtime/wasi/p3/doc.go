@@ -45,7 +45,7 @@
 //	timers              those of calls that are answered later: 16384, then the guest traps
 //	futures             the ends that the host holds, with those of streams: 16384, then the guest traps
 //	random bytes        64 KiB in a call, then fewer than asked for
-//	memory of the host  64 KiB for all streams together, and what is above
+//	memory of the host  wasi.Guest.Scratch for all streams together, and what is above
 //
 // All other bounds are those of the host, and of package instance.
 //

@@ -57,15 +57,15 @@ func (s *fileSource) next(n int) ([]byte, error) {
 	if err := s.host.guest.Look(s.host.ctx); err != nil {
 		return nil, err
 	}
-	b := s.host.scratch[:min(n, piece)]
+	b := s.host.guest.Scratch(min(n, piece))
 	if !descriptor.IsPipe(s.file) {
-		n, err := s.file.ReadAt(s.host.ctx, s.host.list(b), s.offset)
+		n, err := s.file.ReadAt(s.host.ctx, s.host.guest.One(b), s.offset)
 		return ended(b, n, err)
 	}
 	if len(s.left) > 0 {
 		return s.left[:min(n, len(s.left))], nil
 	}
-	n, err := s.file.Read(s.host.ctx, s.host.list(b[:min(n, pipePiece)]), true)
+	n, err := s.file.Read(s.host.ctx, s.host.guest.One(b[:min(n, pipePiece)]), true)
 	s.left = append(s.left[:0], b[:n]...)
 	return ended(s.left, n, err)
 }
@@ -91,10 +91,14 @@ type fileSink struct {
 	append bool
 }
 
-func (s *fileSink) room(n int) (int, error) { return n, s.host.guest.Look(s.host.ctx) }
+func (*fileSink) open() bool              { return true }
+func (*fileSink) room(n int) (int, error) { return n, nil }
 
 func (s *fileSink) put(b []byte) error {
-	defer s.host.list(nil) // b is the guest's memory, which may be freed
+	defer s.host.guest.One(nil) // b is the guest's memory, which may be freed
+	if err := s.host.guest.Look(s.host.ctx); err != nil {
+		return err
+	}
 	for len(b) > 0 {
 		n, err := s.write(b)
 		if err == nil && n == 0 {
@@ -111,11 +115,11 @@ func (s *fileSink) put(b []byte) error {
 func (s *fileSink) write(b []byte) (int, error) {
 	switch {
 	case s.append:
-		return s.file.Append(s.host.ctx, s.host.list(b))
+		return s.file.Append(s.host.ctx, s.host.guest.One(b))
 	case s.offset > math.MaxInt64-int64(len(b)):
 		return 0, wasi.ErrFileTooLarge
 	}
-	return s.file.WriteAt(s.host.ctx, s.host.list(b), s.offset)
+	return s.file.WriteAt(s.host.ctx, s.host.guest.One(b), s.offset)
 }
 
 func (*fileSink) wait(func()) (stop func(), err error) { return nil, wasi.ErrIO } // it never waits
@@ -126,6 +130,8 @@ type pipeSink struct {
 	user
 	held []byte
 }
+
+func (*pipeSink) open() bool { return false }
 
 func (s *pipeSink) room(n int) (int, error) {
 	if err := s.host.guest.Look(s.host.ctx); err != nil {
@@ -147,7 +153,7 @@ func (s *pipeSink) push() error {
 	if len(s.held) == 0 {
 		return nil
 	}
-	n, err := s.file.Write(s.host.ctx, s.host.list(s.held), true)
+	n, err := s.file.Write(s.host.ctx, s.host.guest.One(s.held), true)
 	s.held = s.held[n:]
 	if err != nil && wasi.ErrorOf(err) == wasi.ErrWouldBlock {
 		return nil

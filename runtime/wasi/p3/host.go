@@ -26,10 +26,6 @@ type Host struct {
 	timers timers
 	syncs  int // flushes that go on beside the turn
 	room   int // that streams took of the guest's descriptors
-
-	// scratch holds what a stream moves while it moves it.
-	scratch [piece]byte
-	vector  [1][]byte
 }
 
 // New makes the host of a guest, which was made with wasi.Config.Confined. ctx has to end when the
@@ -84,10 +80,4 @@ func (h *Host) reserve() error {
 func (h *Host) release() {
 	h.room--
 	h.guest.Release()
-}
-
-// list returns a list of one buffer, for a transfer. It must not be kept.
-func (h *Host) list(p []byte) [][]byte {
-	h.vector[0] = p
-	return h.vector[:]
 }

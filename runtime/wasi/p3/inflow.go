@@ -7,6 +7,8 @@ import (
 
 // sink takes the bytes of a stream that the host reads.
 type sink interface {
+	// open reports whether put takes a piece at any time, so that nothing has to be asked before.
+	open() bool
 	// room returns how many of n bytes put would take now without a wait, 0 for none.
 	room(n int) (int, error)
 	// put takes all of the bytes, of which there are no more than room returned. They are memory of
@@ -42,7 +44,7 @@ func (h *Host) drain(s typed.Stream[uint8], to sink, p *promise) {
 		p.end(err)
 		return
 	}
-	i.look()
+	i.next()
 }
 
 // refuse closes a stream, and ends the promise with an error.
@@ -66,7 +68,7 @@ func (i *inflow) pull() {
 	}
 	offered, writes := i.r.Waits()
 	if !writes && !i.last {
-		i.look() // the guest has cancelled its write
+		i.next() // the guest has cancelled its write
 		return
 	}
 	room, err := i.to.room(min(offered, piece))
@@ -102,6 +104,8 @@ func (i *inflow) next() {
 	case i.ended:
 	case i.last:
 		i.pull()
+	case i.to.open():
+		i.take(piece)
 	default:
 		i.look()
 	}

@@ -11,7 +11,7 @@ type random struct{ host *Host }
 
 // GetRandomBytes implements bindings.RandomHost. It may return fewer bytes than the guest asks for.
 func (r random) GetRandomBytes(ctx context.Context, most uint64) ([]byte, error) {
-	b := r.host.scratch[:min(most, maxRandom)]
+	b := r.host.guest.Scratch(int(min(most, maxRandom)))
 	return b, r.host.guest.Random(ctx, b)
 }
 

@@ -41,8 +41,9 @@ type inputSource struct{ input *input }
 
 func (s *inputSource) next(n int) ([]byte, error) {
 	h := s.input.host
-	n, err := h.guest.Stdin().Peek(h.scratch[:min(n, piece)])
-	return h.scratch[:n], err
+	b := h.guest.Scratch(min(n, piece))
+	n, err := h.guest.Stdin().Peek(b)
+	return b[:n], err
 }
 
 func (s *inputSource) took(n int) { s.input.host.guest.Stdin().Discard(n) }
@@ -94,6 +95,8 @@ type outputSink struct {
 	host   *Host
 	output *wasi.Output
 }
+
+func (s *outputSink) open() bool { return s.output.Unbounded() }
 
 func (s *outputSink) room(n int) (int, error) {
 	return s.output.Grant(n), nil

@@ -1,4 +1,4 @@
-package wasmtime
+package listen
 
 import (
 	"errors"
@@ -24,7 +24,7 @@ func TestListenOnAPodsAddress(t *testing.T) {
 		if err := address.MakeLocal(netip.MustParsePrefix(pods)); err != nil {
 			t.Fatal(err)
 		}
-		open, err := listen(runtime.Spec{Of: ofPod, Command: runtime.Command{Listen: []string{at}}})
+		open, err := Open(runtime.Spec{Of: ofPod, Command: runtime.Command{Listen: []string{at}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,14 +32,14 @@ func TestListenOnAPodsAddress(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := listen(runtime.Spec{Of: ofPod, Command: runtime.Command{Listen: []string{at}}}); !errors.Is(err, syscall.EADDRINUSE) {
+		if _, err := Open(runtime.Spec{Of: ofPod, Command: runtime.Command{Listen: []string{at}}}); !errors.Is(err, syscall.EADDRINUSE) {
 			t.Errorf("%s twice: %v", at, err)
 		}
-		if err := errors.Join(conn.Close(), closeListeners(open)); err != nil {
+		if err := errors.Join(conn.Close(), Close(open)); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, err := listen(runtime.Spec{Command: runtime.Command{Listen: []string{"[fd00:8::7]:80"}}}); !errors.Is(err, syscall.EADDRNOTAVAIL) {
+	if _, err := Open(runtime.Spec{Command: runtime.Command{Listen: []string{"[fd00:8::7]:80"}}}); !errors.Is(err, syscall.EADDRNOTAVAIL) {
 		t.Errorf("an address that is not the machine's, and no pod's: %v", err)
 	}
 }
@@ -51,7 +51,7 @@ func TestListenFree(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	open, err := listen(runtime.Spec{Command: runtime.Command{Listen: []string{"127.0.0.2:0"}, ListenFree: []string{taken.Addr().String(), "127.0.0.3:0"}}})
+	open, err := Open(runtime.Spec{Command: runtime.Command{Listen: []string{"127.0.0.2:0"}, ListenFree: []string{taken.Addr().String(), "127.0.0.3:0"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestListenFree(t *testing.T) {
 	if !slices.Equal(hosts, []string{"127.0.0.2", "127.0.0.3"}) {
 		t.Errorf("listens on %v", hosts)
 	}
-	if err := closeListeners(open); err != nil {
+	if err := Close(open); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,5 @@
-package wasmtime
+// Package listen opens the listening sockets that a guest has from its start.
+package listen
 
 import (
 	"context"
@@ -12,35 +13,35 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// listen opens a listening socket for each address of spec.Listen, and fails if one cannot be
+// Open opens a listening socket for each address of spec.Listen, and fails if one cannot be
 // opened. It also opens sockets for those addresses of spec.ListenFree that are free.
-func listen(spec runtime.Spec) ([]*net.TCPListener, error) {
+func Open(spec runtime.Spec) ([]*net.TCPListener, error) {
 	var open []*net.TCPListener
 	for _, address := range spec.Listen {
-		l, err := listenOn(address, spec.Of)
+		l, err := on(address, spec.Of)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listening on %s: %w", address, err), closeListeners(open))
+			return nil, errors.Join(fmt.Errorf("listening on %s: %w", address, err), Close(open))
 		}
 		open = append(open, l)
 	}
 	for _, address := range spec.ListenFree {
-		if l, err := listenOn(address, spec.Of); err == nil {
+		if l, err := on(address, spec.Of); err == nil {
 			open = append(open, l)
 		}
 	}
 	return open, nil
 }
 
-// listenOn listens on an address. The address may be a pod's own.
-func listenOn(address string, of runtime.Origin) (*net.TCPListener, error) {
-	l, err := listenStrictly(address)
+// on listens on an address. The address may be a pod's own.
+func on(address string, of runtime.Origin) (*net.TCPListener, error) {
+	l, err := strictly(address)
 	if of.Pod != "" && errors.Is(err, unix.EADDRNOTAVAIL) {
-		return listenFreely(address)
+		return freely(address)
 	}
 	return l, err
 }
 
-func listenStrictly(address string) (*net.TCPListener, error) {
+func strictly(address string) (*net.TCPListener, error) {
 	at, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, err
@@ -48,10 +49,10 @@ func listenStrictly(address string) (*net.TCPListener, error) {
 	return net.ListenTCP("tcp", at)
 }
 
-// listenFreely listens on an address that belongs to the machine only because of a route, as for
+// freely listens on an address that belongs to the machine only because of a route, as for
 // every pod with its own address. IPv4 accepts such an address, but IPv6 does not: it needs
 // IPV6_FREEBIND.
-func listenFreely(address string) (*net.TCPListener, error) {
+func freely(address string) (*net.TCPListener, error) {
 	config := net.ListenConfig{Control: func(network, _ string, conn syscall.RawConn) error {
 		if network != "tcp6" {
 			return nil
@@ -73,7 +74,8 @@ func listenFreely(address string) (*net.TCPListener, error) {
 	return tcp, nil
 }
 
-func closeListeners(open []*net.TCPListener) error {
+// Close closes sockets.
+func Close(open []*net.TCPListener) error {
 	var errs []error
 	for _, l := range open {
 		errs = append(errs, l.Close())
