@@ -61,7 +61,7 @@ lint: ## gofmt, go vet, golangci-lint
 
 bench: cluster ## how fast pods start and guests run: hack/bench/doc.go explains the rows
 	$(GO) test -run '^$$' -bench . -benchtime 5s -timeout 20m ./hack/bench
-	$(GO) test -run '^$$' -bench . -timeout 10m ./runtime/wasmtime ./runtime/wasi/preview1 ./runtime/logfile
+	$(GO) test -run '^$$' -bench . -timeout 15m ./runtime/wasmtime ./runtime/wasi/preview1 ./runtime/logfile
 
 nodeconformance: build cluster ## Kubernetes' own node tests on this node, half an hour; docs/conformance.md has the result
 	cd hack/nodeconformance/suite && $(GO) test -c $(CLUSTER_FLAGS) -o ../../../bin/e2e.test . && \

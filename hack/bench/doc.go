@@ -23,6 +23,7 @@
 //	…/bound     the smallest guest in a pod that names its node, so the scheduler does nothing
 //	…/isolated  the same, with a worker of its own
 //	…/go        a guest written in Go
+//	…/component the same guest as a component
 //
 // and in all of them
 //

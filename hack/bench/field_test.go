@@ -33,6 +33,7 @@ type field struct {
 	client               kubernetes.Interface // makes pods
 	watcher              kubernetes.Interface // watches the pods
 	tiny, hello, kitchen string               // images
+	component            string               // hello as a component
 	named                int                  // number of pods so far
 }
 
@@ -48,6 +49,7 @@ func newField(b *testing.B, args ...string) *field {
 		tiny:      images.PushTiny(b),
 		hello:     images.PushGuest(b, "hello"),
 		kitchen:   images.PushGuest(b, "kitchen"),
+		component: images.PushWrapped(b, "hello"),
 	}
 	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: isolated}, Handler: isolated}
 	if _, err := f.client.NodeV1().RuntimeClasses().Create(context.Background(), class, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {

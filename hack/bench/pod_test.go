@@ -21,10 +21,12 @@ func BenchmarkPod(b *testing.B) {
 		{"start/bound", 1, f.tiny, true, ""},
 		{"start/isolated", 1, f.tiny, true, isolated},
 		{"start/go", 1, f.hello, false, ""},
+		{"start/component", 1, f.component, false, ""},
 		{"burst100/tiny", 100, f.tiny, false, ""},
 		{"burst100/bound", 100, f.tiny, true, ""},
 		{"burst100/isolated", 100, f.tiny, true, isolated},
 		{"burst100/go", 100, f.hello, false, ""},
+		{"burst100/component", 100, f.component, false, ""},
 		{"burst500/bound", 500, f.tiny, true, ""},
 	} {
 		b.Run(row.name, func(b *testing.B) {

@@ -57,6 +57,16 @@ func (r *Registry) PushGuest(t testing.TB, name string) string {
 	return r.Push(t, name+":v1", module)
 }
 
+// PushWrapped is PushGuest of the guest as a component, NAME-component:v1.
+func (r *Registry) PushWrapped(t testing.TB, name string) string {
+	t.Helper()
+	component, err := os.ReadFile(guests.Wrapped(t, name))
+	if err != nil {
+		t.Fatalf("testnode: %v", err)
+	}
+	return r.Push(t, name+"-component:v1", component)
+}
+
 // PushTiny publishes the smallest guest as tiny:v1.
 func (r *Registry) PushTiny(t testing.TB) string {
 	t.Helper()

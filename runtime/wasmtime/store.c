@@ -220,13 +220,15 @@ bool shared_take(shared_t *g, int64_t memories, int64_t tables, int64_t beside) 
 	return true;
 }
 
-// lowest returns the lowest address of the calling thread's stack, 0 if it is not known.
+// lowest returns the lowest address of the calling thread's stack, 0 if it is not known. For the
+// process's first thread, the C library reads all of /proc/self/maps, which has some lines for each
+// guest. So a thread keeps it.
 static uintptr_t lowest(void) {
+	static _Thread_local void *at;
 	pthread_attr_t attr;
-	void *at = NULL;
 	size_t size;
-	if (pthread_getattr_np(pthread_self(), &attr) != 0)
-		return 0;
+	if (at != NULL || pthread_getattr_np(pthread_self(), &attr) != 0)
+		return (uintptr_t)at;
 	if (pthread_attr_getstack(&attr, &at, &size) != 0)
 		at = NULL;
 	pthread_attr_destroy(&attr);

@@ -23,9 +23,10 @@ type hostCall struct {
 func (c *component) callHost(f *link.Function, v *values, memory []byte) {
 	x := c.x
 	h := x.takeCall()
-	h.in, h.fn = c, f
-	h.side = side{in: c, options: f.Options, subtask: &h.lending}
-	h.call.Host, h.call.Task = x.host, h
+	if h.in != c || h.fn != f { // a pointer that is written costs time while garbage is collected
+		h.in, h.fn = c, f
+		h.side = side{in: c, options: f.Options, subtask: &h.lending}
+	}
 	stub := x.program.stubs[f.Func.Import]
 	if !f.Func.Type.Async {
 		h.call.Begin(&h.side, memory, v[:], f.Func.Type, &f.Signature)
@@ -57,7 +58,9 @@ func (x *Instance) takeCall() *hostCall {
 		x.calls = x.calls[:n-1]
 		return h
 	}
-	return &hostCall{}
+	h := &hostCall{}
+	h.call.Host, h.call.Task = x.host, h
+	return h
 }
 
 // giveCall keeps a call, which has ended at once, for the next one.
