@@ -99,6 +99,7 @@ func TestSyntax(t *testing.T) {
 	}{
 		{"method", http.IsMethod, []string{"GET", "a!~"}, []string{"", "A B", "ä", long}},
 		{"part", http.IsPart, []string{"/a?b", "ä"}, []string{"", "a b", "\x7f", "\n", long}},
+		{"path", http.IsPath, []string{"/", "a/../b", "?a[]=ä"}, []string{"", "/ ", "/a#b", "/<", "/`"}},
 		{"scheme", http.IsScheme, []string{"http", "a+b-c.1"}, []string{"", "1a", "a:", "a\n", "é", long}},
 		{"authority", http.IsAuthority, []string{
 			"1.2.3.4", "example.com:80", "localhost:", "user:pass%20@localhost:80", "[2001:db8::1]", "u@[::1]:80",

@@ -42,6 +42,10 @@ func IsPart(text string) bool {
 		strings.IndexFunc(text, func(c rune) bool { return c <= ' ' || c == 0x7f }) < 0
 }
 
+// IsPath reports whether the text can be a path with a query. Besides what RFC 3986 has, it takes
+// the brackets and the like that programs do not escape, and all characters beyond ASCII.
+func IsPath(text string) bool { return IsPart(text) && !strings.ContainsAny(text, "<>`#") }
+
 // IsScheme reports whether the text is a scheme (RFC 3986, 3.1).
 func IsScheme(text string) bool {
 	return text != "" && len(text) <= MaxText && isLetter(text[0]) && made(text, "+-.")
