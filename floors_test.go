@@ -72,6 +72,7 @@ var floors = map[string]int{
 	"runtime/pause":              0,
 	"runtime/visible":            0,
 	"runtime/wasi/descriptor":    2,
+	"runtime/wasi/http":          5,
 	"runtime/wasi/p2":            6,
 	"runtime/wasi/p2/bindings":   5,
 	"runtime/wasi/p3":            6,

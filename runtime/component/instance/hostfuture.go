@@ -39,20 +39,29 @@ func ReadFuture[T any](x *Instance, h canon.Handle, c Codec[T]) *FutureReader[T]
 
 // Write gives the future its value, and closes the end when that was read or the reader dropped
 // its end. A future that is closed without a value breaks the guest that reads it.
-func (w *FutureWriter[T]) Write(v T) {
+func (w *FutureWriter[T]) Write(v T) { w.WriteOr(v, func() {}) }
+
+// WriteOr is Write. It has lost done if the reader drops its end and did not read the value.
+func (w *FutureWriter[T]) WriteOr(v T, lost func()) {
 	b := &buffer{elem: w.shared.elem, length: 1, host: &source[T]{[]T{v}, w.codec}}
-	w.start(b, func(int, bool) { w.Close() })
+	w.start(b, func(n int, _ bool) {
+		w.Close()
+		if n == 0 {
+			lost()
+		}
+	})
 }
 
-// Read takes the value, and closes the end then.
+// Read takes the value, and closes the end then. take is called soon after the guest's write, so
+// that it may write to others.
 func (r *FutureReader[T]) Read(take func(v T)) {
-	taken := func(vs []T) { take(vs[0]) }
+	var v T
+	taken := func(vs []T) { v = vs[0] }
 	b := &buffer{elem: r.shared.elem, length: 1, reads: true, host: &sink[T]{taken, r.codec}}
 	r.start(b, func(n int, _ bool) {
 		r.Close()
-		if r.shared.elem == nil && n == 1 {
-			var nothing T
-			take(nothing)
+		if n == 1 {
+			take(v)
 		}
 	})
 }

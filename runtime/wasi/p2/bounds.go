@@ -12,7 +12,6 @@ const (
 	entryStreams
 	failures
 	networks
-	webObjects
 
 	kinds = iota
 )
@@ -36,9 +35,6 @@ var bounds = [kinds]struct {
 	failures: {4096, "errors"},
 	// There is only one network. 16 bytes.
 	networks: {1024, "handles of the network"},
-	// Requests, responses, bodies, options and fields. A gateway holds some for each request. 100
-	// bytes, and those of maxText and maxAllFields.
-	webObjects: {4096, "HTTP objects"},
 }
 
 const (

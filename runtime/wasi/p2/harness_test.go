@@ -164,8 +164,8 @@ func (c *caller) held() {
 			c.t.Errorf("the guest holds %d %s, want none", n, bounds[k].what)
 		}
 	}
-	if c.h.fields != 0 {
-		c.t.Errorf("the guest has %d bytes of fields, want none", c.h.fields)
+	if objects, bytes := c.h.web.Used(); objects != 0 || bytes != 0 {
+		c.t.Errorf("the guest holds %d HTTP objects with %d bytes, want none", objects, bytes)
 	}
 	open, err := filepath.Glob("/proc/self/fd/*")
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/descriptor"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
@@ -19,9 +20,9 @@ type Host struct {
 	ctx      context.Context //nolint:containedctx // see above
 	bindings bindings.Host
 
-	set    *descriptor.Set
-	held   [kinds]int // resources of each kind
-	fields int        // bytes of all HTTP fields
+	set  *descriptor.Set
+	held [kinds]int // resources of each kind
+	web  http.Room
 
 	// These are kept to reuse their memory in the next call.
 	interests []wasi.Interest

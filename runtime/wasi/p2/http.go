@@ -2,15 +2,12 @@ package p2
 
 import (
 	"context"
-	"strings"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/typed"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
-
-// maxText is how many bytes a method, scheme, authority or path has. Servers accept some 8 KiB.
-const maxText = 16 << 10
 
 // outgoing has the functions of wasi:http/outgoing-handler. A guest has no network, so no request
 // is sent.
@@ -35,7 +32,7 @@ func (w web) NewOutgoingRequest(_ context.Context, headers bindings.Headers) (bi
 	if err != nil {
 		return nil, err
 	}
-	return &outgoingRequest{message: m}, nil
+	return &outgoingRequest{message: m, texts: http.NewTexts(&w.host.web)}, nil
 }
 
 // NewOutgoingResponse implements bindings.HTTPHost. It owns the headers.
@@ -49,7 +46,7 @@ func (w web) NewOutgoingResponse(_ context.Context, headers bindings.Headers) (b
 
 // NewRequestOptions implements bindings.HTTPHost.
 func (w web) NewRequestOptions(context.Context) (bindings.RequestOptions, error) {
-	if err := w.host.take(webObjects); err != nil {
+	if err := w.host.web.Take(); err != nil {
 		return nil, err
 	}
 	return &requestOptions{host: w.host}, nil
@@ -82,34 +79,36 @@ func (web) HTTPErrorCode(context.Context, bindings.Error) (none typed.Option[bin
 // message is what requests and responses have.
 type message struct {
 	host    *Host
-	headers *fields
+	headers *http.Fields
 	taken   bool // the guest has taken the body
 }
 
 func (w web) message(headers bindings.Headers) (message, error) {
-	if err := w.host.take(webObjects); err != nil {
+	if err := w.host.web.Take(); err != nil {
 		return message{}, err
 	}
-	m := message{host: w.host, headers: headers.(*fields)}
-	m.headers.immutable = true
+	m := message{host: w.host, headers: headers.(*fields).of}
+	m.headers.Freeze()
 	return m, nil
 }
 
 // Drop implements typed.Resource.
 func (m *message) Drop() {
 	m.headers.Drop()
-	m.host.give(webObjects)
+	m.host.web.Give()
 }
 
 // Headers implements both messages.
-func (m *message) Headers(context.Context) (bindings.Headers, error) { return m.headers.view() }
+func (m *message) Headers(context.Context) (bindings.Headers, error) {
+	return resource(m.headers.View())
+}
 
 // Body implements both messages. A message has one body.
 func (m *message) Body(context.Context) (bindings.OutgoingBody, error) {
 	if m.taken {
 		return nil, typed.ErrFailed
 	}
-	if err := m.host.take(webObjects); err != nil {
+	if err := m.host.web.Take(); err != nil {
 		return nil, err
 	}
 	m.taken = true
@@ -123,7 +122,7 @@ type outgoingBody struct {
 }
 
 // Drop implements typed.Resource.
-func (b *outgoingBody) Drop() { b.host.give(webObjects) }
+func (b *outgoingBody) Drop() { b.host.web.Give() }
 
 // Write implements bindings.OutgoingBody.
 func (b *outgoingBody) Write(context.Context) (bindings.OutputStream, error) {
@@ -164,24 +163,13 @@ type outgoingRequest struct {
 	scheme    typed.Option[bindings.Scheme]
 	authority typed.Option[string]
 	path      typed.Option[string]
-	kept      int // bytes of these texts
+	texts     http.Texts
 }
 
 // Drop implements typed.Resource.
 func (r *outgoingRequest) Drop() {
-	r.host.fields -= r.kept
+	r.texts.Drop()
 	r.message.Drop()
-}
-
-// keep counts a text that takes the place of an older one, with the bytes of fields.
-func (r *outgoingRequest) keep(old, text string) error {
-	n := len(text) - len(old)
-	if n > 0 && r.host.fields+n > maxAllFields {
-		return errFields
-	}
-	r.host.fields += n
-	r.kept += n
-	return nil
 }
 
 // Method implements bindings.OutgoingRequest.
@@ -189,10 +177,10 @@ func (r *outgoingRequest) Method(context.Context) (bindings.Method, error) { ret
 
 // SetMethod implements bindings.OutgoingRequest.
 func (r *outgoingRequest) SetMethod(_ context.Context, m bindings.Method) error {
-	if m.Case == bindings.MethodOther && (len(m.Other) > maxText || !isToken(m.Other)) {
+	if m.Case == bindings.MethodOther && !http.IsMethod(m.Other) {
 		return typed.ErrFailed
 	}
-	if err := r.keep(r.method.Other, m.Other); err != nil {
+	if err := r.texts.Replace(r.method.Other, m.Other); err != nil {
 		return err
 	}
 	r.method = m
@@ -206,10 +194,10 @@ func (r *outgoingRequest) Scheme(context.Context) (typed.Option[bindings.Scheme]
 
 // SetScheme implements bindings.OutgoingRequest.
 func (r *outgoingRequest) SetScheme(_ context.Context, s typed.Option[bindings.Scheme]) error {
-	if s.Is && s.Value.Case == bindings.SchemeOther && !isPart(s.Value.Other) {
+	if s.Is && s.Value.Case == bindings.SchemeOther && !http.IsPart(s.Value.Other) {
 		return typed.ErrFailed
 	}
-	if err := r.keep(r.scheme.Value.Other, s.Value.Other); err != nil {
+	if err := r.texts.Replace(r.scheme.Value.Other, s.Value.Other); err != nil {
 		return err
 	}
 	r.scheme = s
@@ -223,10 +211,10 @@ func (r *outgoingRequest) Authority(context.Context) (typed.Option[string], erro
 
 // SetAuthority implements bindings.OutgoingRequest.
 func (r *outgoingRequest) SetAuthority(_ context.Context, a typed.Option[string]) error {
-	if a.Is && !isPart(a.Value) {
+	if a.Is && !http.IsPart(a.Value) {
 		return typed.ErrFailed
 	}
-	if err := r.keep(r.authority.Value, a.Value); err != nil {
+	if err := r.texts.Replace(r.authority.Value, a.Value); err != nil {
 		return err
 	}
 	r.authority = a
@@ -240,21 +228,14 @@ func (r *outgoingRequest) PathWithQuery(context.Context) (typed.Option[string], 
 
 // SetPathWithQuery implements bindings.OutgoingRequest.
 func (r *outgoingRequest) SetPathWithQuery(_ context.Context, p typed.Option[string]) error {
-	if p.Is && p.Value != "" && !isPart(p.Value) {
+	if p.Is && p.Value != "" && !http.IsPart(p.Value) {
 		return typed.ErrFailed
 	}
-	if err := r.keep(r.path.Value, p.Value); err != nil {
+	if err := r.texts.Replace(r.path.Value, p.Value); err != nil {
 		return err
 	}
 	r.path = p
 	return nil
-}
-
-// isPart reports whether the text can be a part of a URI: it is not empty, and has neither spaces
-// nor control characters.
-func isPart(text string) bool {
-	return text != "" && len(text) <= maxText &&
-		strings.IndexFunc(text, func(c rune) bool { return c <= ' ' || c == 0x7f }) < 0
 }
 
 // requestOptions is the resource request-options of wasi:http.
@@ -264,7 +245,7 @@ type requestOptions struct {
 }
 
 // Drop implements typed.Resource.
-func (o *requestOptions) Drop() { o.host.give(webObjects) }
+func (o *requestOptions) Drop() { o.host.web.Give() }
 
 // ConnectTimeout implements bindings.RequestOptions.
 func (o *requestOptions) ConnectTimeout(context.Context) (typed.Option[bindings.Duration], error) {

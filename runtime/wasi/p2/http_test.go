@@ -7,6 +7,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/typed"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
@@ -79,9 +80,9 @@ func TestFieldsThatAreRefused(t *testing.T) {
 		c.want(fmt.Sprintf("from-list %q", test.name), err, want)
 	}
 	c.want("delete", f.Delete(c.ctx, "connection"), headerError(bindings.HeaderErrorForbidden))
-	c.want("append too much", f.Append(c.ctx, "a", make([]byte, maxFields)), headerError(bindings.HeaderErrorInvalidSyntax))
-	c.want("append too much", f.Append(c.ctx, "a", []byte(strings.Repeat("v", maxFields))), errFields)
-	c.want("set too much", f.Set(c.ctx, "a", make([][]byte, maxFields/fieldCost+1)), errFields)
+	c.want("append too much", f.Append(c.ctx, "a", make([]byte, http.MaxFields)), headerError(bindings.HeaderErrorInvalidSyntax))
+	c.want("append too much", f.Append(c.ctx, "a", []byte(strings.Repeat("v", http.MaxFields))), http.ErrSize)
+	c.want("set too much", f.Set(c.ctx, "a", make([][]byte, http.MaxFields/http.FieldCost+1)), http.ErrSize)
 	f.Drop()
 	c.held()
 }
@@ -90,24 +91,22 @@ func TestFieldsThatAreRefused(t *testing.T) {
 func TestFieldsAreBounded(t *testing.T) {
 	c := newCaller(t, wasi.Config{})
 	var err error
-	for range bounds[webObjects].most + 1 {
-		_, err = c.b.HTTP.FieldsFromList(c.ctx, []field{{A: "a", B: []byte(strings.Repeat("v", maxFields/2))}})
+	for range http.MaxObjects + 1 {
+		_, err = c.b.HTTP.FieldsFromList(c.ctx, []field{{A: "a", B: []byte(strings.Repeat("v", http.MaxFields/2))}})
 		if err != nil {
 			break
 		}
 	}
-	c.want("from-list", err, errFields)
-	if c.h.fields > maxAllFields {
-		t.Errorf("the guest has %d bytes of fields", c.h.fields)
+	c.want("from-list", err, http.ErrSize)
+	if _, n := c.h.web.Used(); n > http.MaxAllFields {
+		t.Errorf("the guest has %d bytes of fields", n)
 	}
-	for range bounds[webObjects].most + 1 {
+	for range http.MaxObjects + 1 {
 		if _, err = c.b.HTTP.NewRequestOptions(c.ctx); err != nil {
 			break
 		}
 	}
-	if err == nil || err.Error() != tooMany(webObjects).Error() {
-		t.Errorf("request-options have no bound: %v", err)
-	}
+	c.want("request-options", err, http.ErrObjects)
 }
 
 // TestRequests makes a request and has it refused.
@@ -133,7 +132,7 @@ func TestRequests(t *testing.T) {
 	c.want("set-authority", r.SetAuthority(c.ctx, typed.Some("")), typed.ErrFailed)
 	c.want("set-path-with-query", r.SetPathWithQuery(c.ctx, typed.Some("/a?b")), nil)
 	c.want("set-path-with-query", r.SetPathWithQuery(c.ctx, typed.Some("/a b")), typed.ErrFailed)
-	c.want("set-path-with-query", r.SetPathWithQuery(c.ctx, typed.Some(strings.Repeat("a", maxText+1))), typed.ErrFailed)
+	c.want("set-path-with-query", r.SetPathWithQuery(c.ctx, typed.Some(strings.Repeat("a", http.MaxText+1))), typed.ErrFailed)
 	if p, err := r.PathWithQuery(c.ctx); p != typed.Some("/a?b") || err != nil {
 		t.Errorf("path-with-query: %v, %v", p, err)
 	}

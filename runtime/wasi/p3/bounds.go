@@ -26,6 +26,10 @@ const (
 	maxSyncs = 16
 	// maxRandom is how many random bytes a call returns. The guest may ask again.
 	maxRandom = 64 << 10
+	// perLook is how many fields a call adds between two checks whether the guest was killed.
+	perLook = 256
+	// maxReason is how many bytes of a guest the text of an error has while the host holds it.
+	maxReason = 256
 	// longest is the longest time that a timer waits for.
 	longest = time.Duration(1<<63 - 1)
 )

@@ -44,6 +44,8 @@
 //	                    insufficient-memory
 //	timers              those of calls that are answered later: 16384, then the guest traps
 //	futures             the ends that the host holds, with those of streams: 16384, then the guest traps
+//	HTTP                4096 objects, with 128 KiB of fields for each and 4 MiB together: then a
+//	                    function answers size-exceeded or an error, or the guest traps
 //	random bytes        64 KiB in a call, then fewer than asked for
 //	memory of the host  wasi.Guest.Scratch for all streams together, and what is above
 //
@@ -51,6 +53,7 @@
 //
 // # What is denied
 //
-// Sockets and name lookups answer access-denied. HTTP requests are denied; a guest that makes one
-// ends.
+// Sockets and name lookups answer access-denied. HTTP messages can be made, and the body of one can
+// be consumed again. To send a request is HTTP-request-denied, and so is what the future of a
+// message says that was sent or dropped.
 package p3

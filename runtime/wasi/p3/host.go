@@ -7,6 +7,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/instance"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/descriptor"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p3/bindings"
 )
 
@@ -26,6 +27,7 @@ type Host struct {
 	timers timers
 	syncs  int // flushes that go on beside the turn
 	room   int // that streams took of the guest's descriptors
+	web    http.Room
 }
 
 // New makes the host of a guest, which was made with wasi.Config.Confined. ctx has to end when the
@@ -41,7 +43,7 @@ func New(ctx context.Context, g *wasi.Guest) *Host {
 		Random: random{h}, Insecure: random{h}, InsecureSeed: random{h},
 		Preopens:     preopens{h},
 		IPNameLookup: network{}, Sockets: network{},
-		HTTP: web{}, Handler: web{}, Client: web{},
+		HTTP: web{h}, Handler: web{h}, Client: web{h},
 	}
 	return h
 }

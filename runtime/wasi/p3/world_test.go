@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// imports are interfaces of WASI 0.3 in text, in full but for sockets and HTTP, of which some
-// functions show that they link. ASYNC stands for async, which the assembler does not know.
+// imports are interfaces of WASI 0.3 in text, in full but for sockets and HTTP, of which there are
+// some functions. ASYNC stands for async, which the assembler does not know.
 const imports = `
 	(import "wasi:cli/environment@0.3.0" (instance $environment
 		(export "get-environment" (func (result (list (tuple string string)))))
@@ -138,7 +138,52 @@ const imports = `
 		(export "[static]tcp-socket.create" (func (param "address-family" $family) (result (result (own $tcp) (error $code)))))))
 	(import "wasi:http/types@0.3.0" (instance $http
 		(export "fields" (type $fields (sub resource)))
-		(export "[constructor]fields" (func (result (own $fields))))))
+		(export "request" (type $request (sub resource)))
+		(export "response" (type $response (sub resource)))
+		(export "request-options" (type $request-options (sub resource)))
+		(type $dns' (record (field "rcode" (option string)) (field "info-code" (option u16))))
+		(export "DNS-error-payload" (type $dns (eq $dns')))
+		(type $alert' (record (field "alert-id" (option u8)) (field "alert-message" (option string))))
+		(export "TLS-alert-received-payload" (type $alert (eq $alert')))
+		(type $size' (record (field "field-name" (option string)) (field "field-size" (option u32))))
+		(export "field-size-payload" (type $size (eq $size')))
+		(type $code' (variant (case "DNS-timeout") (case "DNS-error" $dns) (case "destination-not-found")
+			(case "destination-unavailable") (case "destination-IP-prohibited") (case "destination-IP-unroutable")
+			(case "connection-refused") (case "connection-terminated") (case "connection-timeout")
+			(case "connection-read-timeout") (case "connection-write-timeout") (case "connection-limit-reached")
+			(case "TLS-protocol-error") (case "TLS-certificate-error") (case "TLS-alert-received" $alert)
+			(case "HTTP-request-denied") (case "HTTP-request-length-required") (case "HTTP-request-body-size" (option u64))
+			(case "HTTP-request-method-invalid") (case "HTTP-request-URI-invalid") (case "HTTP-request-URI-too-long")
+			(case "HTTP-request-header-section-size" (option u32)) (case "HTTP-request-header-size" (option $size))
+			(case "HTTP-request-trailer-section-size" (option u32)) (case "HTTP-request-trailer-size" $size)
+			(case "HTTP-response-incomplete") (case "HTTP-response-header-section-size" (option u32))
+			(case "HTTP-response-header-size" $size) (case "HTTP-response-body-size" (option u64))
+			(case "HTTP-response-trailer-section-size" (option u32)) (case "HTTP-response-trailer-size" $size)
+			(case "HTTP-response-transfer-coding" (option string)) (case "HTTP-response-content-coding" (option string))
+			(case "HTTP-response-timeout") (case "HTTP-upgrade-failed") (case "HTTP-protocol-error") (case "loop-detected")
+			(case "configuration-error") (case "internal-error" (option string))))
+		(export "error-code" (type $code (eq $code')))
+		(type $sent (future (result (error $code))))
+		(type $trailers (future (result (option (own $fields)) (error $code))))
+		(export "[constructor]fields" (func (result (own $fields))))
+		(export "[method]fields.has" (func (param "self" (borrow $fields)) (param "name" string) (result bool)))
+		(export "[static]request.new" (func (param "headers" (own $fields)) (param "contents" (option (stream u8)))
+			(param "trailers" $trailers) (param "options" (option (own $request-options))) (result (tuple (own $request) $sent))))
+		(export "[static]request.consume-body" (func (param "this" (own $request)) (param "res" $sent) (result (tuple (stream u8) $trailers))))
+		(export "[static]response.new" (func (param "headers" (own $fields)) (param "contents" (option (stream u8)))
+			(param "trailers" $trailers) (result (tuple (own $response) $sent))))
+		(export "[static]response.consume-body" (func (param "this" (own $response)) (param "res" $sent) (result (tuple (stream u8) $trailers))))))
+	(alias export $http "fields" (type $fields))
+	(alias export $http "request" (type $request))
+	(alias export $http "response" (type $response))
+	(alias export $http "error-code" (type $http-code))
+	(import "wasi:http/client@0.3.0" (instance $client
+		(export "request" (type $r (eq $request)))
+		(export "response" (type $response' (eq $response)))
+		(export "error-code" (type $code (eq $http-code)))
+		(export "send" (func ASYNC (param "request" (own $r)) (result (result (own $response') (error $code)))))))
+	(type $sent-future (future (result (error $http-code))))
+	(type $trailer-future (future (result (option (own $fields)) (error $http-code))))
 	(type $bytes (stream u8)) (type $entries (stream $entry))
 	(type $cli-future (future (result (error $cli-code))))
 	(type $file-future (future (result (error $file-code))))
@@ -202,6 +247,15 @@ func functionsOfWorld() (all []function) {
 	add(function{"sync-async", `lower (func $files "` + method + `sync") async ` + options, "ii", 'i'})
 	add(lowered("sockets", "[static]tcp-socket.", "create ii:")...)
 	add(function{"fields", `lower (func $http "[constructor]fields")`, "", 'i'})
+	add(lowered("http", "[method]fields.", "has iii:i")...)
+	for _, of := range []string{"request", "response"} {
+		static := "[static]" + of + "."
+		params := map[string]string{"request": "iiiiiii", "response": "iiiii"}[of]
+		add(function{of, `lower (func $http "` + static + `new") ` + options, params, 0},
+			function{"consume-" + of, `lower (func $http "` + static + `consume-body") ` + options, "iii", 0},
+			builtin("drop-"+of, "resource.drop $"+of, "i:"))
+	}
+	add(lowered("client", "", "send ii:")...)
 	for _, s := range []string{"bytes", "entries"} {
 		add(builtin(s+".new", "stream.new $"+s, ":l"),
 			builtin(s+".read", "stream.read $"+s+" "+options, "iii:i"), builtin(s+".read-async", "stream.read $"+s+" async "+options, "iii:i"),
@@ -209,8 +263,11 @@ func functionsOfWorld() (all []function) {
 	}
 	add(builtin("bytes.write", "stream.write $bytes "+options, "iii:i"), builtin("bytes.write-async", "stream.write $bytes async "+options, "iii:i"),
 		builtin("bytes.cancel-write", "stream.cancel-write $bytes", "i:i"), builtin("bytes.drop-writable", "stream.drop-writable $bytes", "i:"))
-	for _, f := range []string{"cli-future", "file-future"} {
+	for _, f := range []string{"cli-future", "file-future", "sent-future", "trailer-future"} {
 		add(builtin(f+".read", "future.read $"+f+" "+options, "ii:i"), builtin(f+".drop", "future.drop-readable $"+f, "i:"))
+	}
+	for _, f := range []string{"sent-future", "trailer-future"} {
+		add(builtin(f+".new", "future.new $"+f, ":l"), builtin(f+".write-async", "future.write $"+f+" async "+options, "ii:i"))
 	}
 	add(builtin("drop", "resource.drop $descriptor", "i:"), builtin("set", "waitable-set.new", ":i"), builtin("join", "waitable.join", "ii:"),
 		builtin("wait", `waitable-set.wait (memory $memory "mem")`, "ii:i"), builtin("poll", `waitable-set.poll (memory $memory "mem")`, "ii:i"),
