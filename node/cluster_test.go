@@ -394,13 +394,13 @@ func TestReadinessAndWhatIsNotOurs(t *testing.T) {
 
 	why := errors.New("the runtime is not up")
 	trouble.Store(&why)
-	m.eventually("NotReady", 8*time.Second, func() bool { return condition(m.get(), corev1.NodeReady).Status == corev1.ConditionFalse })
+	m.eventually("NotReady", patient, func() bool { return condition(m.get(), corev1.NodeReady).Status == corev1.ConditionFalse })
 	node := m.get()
 	if c := condition(node, corev1.NodeReady); c.Message != "the runtime is not up" || c.Reason != "KubeletNotReady" {
 		t.Errorf("the condition is %+v", c)
 	}
 	trouble.Store(nil)
-	m.eventually("Ready", 8*time.Second, func() bool { return condition(m.get(), corev1.NodeReady).Status == corev1.ConditionTrue })
+	m.eventually("Ready", patient, func() bool { return condition(m.get(), corev1.NodeReady).Status == corev1.ConditionTrue })
 	node = m.get()
 	if dongles := node.Status.Capacity["example.com/dongle"]; dongles.Value() != 1 ||
 		condition(node, corev1.NodeNetworkUnavailable).Reason != "RouteCreated" || node.Spec.PodCIDR == "" {
