@@ -6,7 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -21,6 +26,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
+	"github.com/krustlet-go/krustlet-wasi/hack/workers"
 )
 
 // TestComponents: pods whose programs are components.
@@ -34,6 +40,7 @@ func TestComponents(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *suite, map[string]string){
 		"Forms": testComponentForms, "Commands": testComponentCommands, "Attach": testComponentAttach, "Deletion": testComponentDeletion,
 		"Restart": testComponentRestart, "Statistics": testComponentStatistics, "Refused": testComponentsRefused,
+		"Isolated": testComponentIsolated, "Disk": testComponentDisk,
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, s, kitchens) })
 	}
@@ -261,5 +268,181 @@ func testComponentsRefused(t *testing.T, s *suite, kitchens map[string]string) {
 			return fmt.Errorf("the pod with a port is %s", p.Status.Phase)
 		}
 		return nil
+	})
+}
+
+// testComponentIsolated: a component in a worker of its pod alone. It reads and writes its files,
+// answers exec, runs again after its worker was killed, and takes the worker with it when it ends.
+func testComponentIsolated(t *testing.T, s *suite, kitchens map[string]string) {
+	ns := s.cluster.Namespace(t)
+	s.class(t, "wasmtime-isolated")
+	var pods []*corev1.Pod
+	for version, image := range kitchens {
+		pod := s.pod("alone-"+version[2:], image, "sleep")
+		pod.Spec.RuntimeClassName = ptr("wasmtime-isolated")
+		pods = append(pods, s.create(t, ns, pod))
+	}
+	for _, pod := range pods {
+		before := s.steady(t, ns, pod.Name)
+		own := s.ownWorkers(t, pod)
+		if len(own) != 1 {
+			t.Fatalf("%s: its own workers are %+v", pod.Name, own)
+		}
+		e := &execs{suite: s, ns: ns, pod: pod.Name}
+		for _, c := range []struct {
+			command []string
+			want    result
+		}{
+			{[]string{"kitchen", "write", "tmp/mine", "kept"}, result{}},
+			{[]string{"kitchen", "read", "tmp/mine"}, result{"kept", "", 0}},
+		} {
+			if got := e.exec(t, nil, c.command...); got != c.want {
+				t.Errorf("%s: exec %q: %+v, want %+v", pod.Name, c.command, got, c.want)
+			}
+		}
+		kill(t, own[0].PID, syscall.SIGKILL)
+		now := s.awaitRestarted(t, ns, pod.Name, before.ContainerID)
+		if last := now.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil || last.ExitCode != 137 || last.Reason != "Error" || !strings.Contains(last.Message, strconv.Itoa(own[0].PID)) {
+			t.Errorf("%s: its worker was killed: %+v", pod.Name, last)
+		}
+		s.delete(t, pod)
+		s.awaitGone(t, pod)
+		testnode.Eventually(t, func() error {
+			if own := s.ownWorkers(t, pod); len(own) > 0 {
+				return fmt.Errorf("the pod is gone, and its workers %+v are not", own)
+			}
+			return nil
+		})
+	}
+}
+
+// ownWorkers are the workers of this pod alone.
+func (s *suite) ownWorkers(t *testing.T, pod *corev1.Pod) []workers.Worker {
+	t.Helper()
+	return slices.DeleteFunc(s.node.Workers(t), func(w workers.Worker) bool { return !w.Isolated || w.Pod != string(pod.UID) })
+}
+
+// testComponentDisk: what a component writes counts for its pod, in /stats/summary and for the
+// pod's limits.
+func testComponentDisk(t *testing.T, s *suite, kitchens map[string]string) {
+	ns := s.cluster.Namespace(t)
+	const size = 40 << 10
+	writes := func(name, image, file string) *corev1.Pod {
+		pod := s.pod(name, image, "sleep")
+		pod.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Exec: execHandler("kitchen", "write", file, strings.Repeat("x", size))}}
+		mount(pod, "data", "/data", corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr(resourceQuantity("20Ki"))}})
+		return pod
+	}
+	messages := map[string]string{}
+	for version, image := range kitchens {
+		holds, over, full := writes("holds-"+version[2:], image, "tmp/some"), writes("over-"+version[2:], image, "tmp/much"), writes("full-"+version[2:], image, "data/much")
+		over.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceEphemeralStorage: resourceQuantity("20Ki")}
+		messages[over.Name] = "Pod ephemeral local storage usage exceeds the total limit of containers 20Ki. "
+		messages[full.Name] = `Usage of EmptyDir volume "data" exceeds the limit "20Ki". `
+		for _, pod := range []*corev1.Pod{holds, over, full} {
+			s.create(t, ns, pod)
+		}
+	}
+	for name, message := range messages {
+		pod := s.awaitPhase(t, ns, name, corev1.PodFailed)
+		if pod.Status.Reason != "Evicted" || pod.Status.Message != message {
+			t.Errorf("%s: reason %q, message %q", name, pod.Status.Reason, pod.Status.Message)
+		}
+		s.awaitEvents(t, pod, "Evicted "+message)
+	}
+	scraper := s.scraper(t, ns)
+	testnode.Eventually(t, func() error {
+		var summary stats.Summary
+		if err := json.Unmarshal(scraper.get(t, "/stats/summary"), &summary); err != nil {
+			return err
+		}
+		for version := range kitchens {
+			pod := podStats(summary, ns, "holds-"+version[2:])
+			if pod == nil || len(pod.Containers) != 1 || pod.EphemeralStorage == nil || pod.Containers[0].Rootfs == nil || pod.Containers[0].Logs == nil || len(pod.VolumeStats) == 0 {
+				return fmt.Errorf("%s is not measured yet: %+v", version, pod)
+			}
+			c := pod.Containers[0]
+			if err := errors.Join(within("bytes of the root", float64(*c.Rootfs.UsedBytes), size, 2*size),
+				within("bytes of the log", float64(*c.Logs.UsedBytes), 1, 16<<10),
+				within("bytes of all", float64(*pod.EphemeralStorage.UsedBytes), size, 3*size)); err != nil {
+				return fmt.Errorf("%s: %w", version, err)
+			}
+		}
+		return nil
+	})
+}
+
+// TestComponentsAcrossAgents: components do not notice when the agent is stopped or killed. Where
+// memory is short, the next agent evicts them.
+func TestComponentsAcrossAgents(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t, "")
+	wrapped, err := os.ReadFile(guests.Wrapped(t, "kitchen"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kitchen := s.images.Push(t, "kitchen-wrapped:v1", wrapped)
+	ns := s.cluster.Namespace(t)
+	echoes := s.pod("echoes", s.images.Push(t, "kitchen-0.3:v1", component(t, "kitchen-0.3")), "cat")
+	echoes.Spec.Containers[0].Stdin = true
+	counts := s.create(t, ns, s.pod("counts", kitchen, "count"))
+	s.create(t, ns, echoes)
+	before := map[string]corev1.ContainerStatus{"counts": s.steady(t, ns, "counts"), "echoes": s.steady(t, ns, "echoes")}
+	heard := ""
+	for name, stop := range map[string]func(testing.TB){"stopped": s.node.Stop, "killed": s.node.Kill} {
+		ends := s.create(t, ns, s.cook("ends-"+name, kitchen, "count", "300", "7"))
+		s.awaitRunning(t, ns, ends.Name)
+		last := s.lastNumber(t, ns, "counts")
+		stop(t)
+		// One guest ends by itself while no agent runs. The other one prints more lines.
+		s.awaitLines(t, ends, 300)
+		s.awaitLines(t, counts, last+100)
+		s.node.Start(t)
+		s.node.WaitReady(t)
+		for pod, was := range before {
+			if now := s.steady(t, ns, pod); now.ContainerID != was.ContainerID || now.RestartCount != 0 || !now.State.Running.StartedAt.Equal(&was.State.Running.StartedAt) {
+				t.Errorf("agent %s: the container was %+v, and is %+v", name, was, now)
+			}
+			e := &execs{suite: s, ns: ns, pod: pod}
+			if got := e.exec(t, nil, "kitchen", "args", "a b"); !strings.HasSuffix(got.stdout, "args\na b\n") || got.code != 0 {
+				t.Errorf("agent %s: exec in %s: %+v", name, pod, got)
+			}
+		}
+		s.lastNumber(t, ns, "counts")
+		k := (&execs{suite: s, ns: ns}).talk(t, "attach", "-i", "-n", ns, "echoes")
+		k.say(t, name)
+		_ = k.cmd.Process.Kill() // the input is for many clients, and stays open
+		_ = k.cmd.Wait()
+		if heard += name + "\n"; s.cluster.Kubectl(t, "logs", "-n", ns, "echoes") != heard {
+			t.Errorf("agent %s: the log is not %q", name, heard)
+		}
+		pod := s.awaitPhase(t, ns, ends.Name, corev1.PodFailed)
+		if e := pod.Status.ContainerStatuses[0].State.Terminated; e == nil || e.ExitCode != 7 || e.Reason != "Error" {
+			t.Errorf("agent %s: the guest that ended meanwhile: %+v", name, e)
+		}
+	}
+
+	s.node.Stop(t)
+	s.node.Args = append(s.node.Args, "--eviction-hard=memory.available<99%")
+	s.node.Start(t)
+	for pod := range before {
+		now := s.awaitPhase(t, ns, pod, corev1.PodFailed)
+		want := `^The node was low on resource: memory\. Threshold quantity: \d+\w*, available: \d+\w*\. Container main was using \d+\w*, request is 0, has larger consumption of memory\. $`
+		if now.Status.Reason != "Evicted" || !regexp.MustCompile(want).MatchString(now.Status.Message) || !hasCondition(now, corev1.DisruptionTarget, corev1.PodReasonTerminationByKubelet) {
+			t.Errorf("%s: %+v", pod, now.Status)
+		}
+		s.awaitEvents(t, now, "Evicted The node was low on resource: memory. ")
+	}
+}
+
+// awaitLines waits until the log file of a pod has so many lines. No agent is needed for it.
+func (s *suite) awaitLines(t *testing.T, pod *corev1.Pod, lines int) {
+	t.Helper()
+	testnode.Eventually(t, func() error {
+		log, err := os.ReadFile(filepath.Join(s.node.DataDir, "logs", pod.Namespace+"_"+pod.Name+"_"+string(pod.UID), "main", "0.log"))
+		if n := strings.Count(string(log), "\n"); err == nil && n < lines {
+			err = fmt.Errorf("pod %s has printed %d lines, want %d", pod.Name, n, lines)
+		}
+		return err
 	})
 }
