@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -21,6 +24,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
+	"github.com/krustlet-go/krustlet-wasi/hack/workers"
 )
 
 // TestComponents: pods whose programs are components.
@@ -34,6 +38,7 @@ func TestComponents(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *suite, map[string]string){
 		"Forms": testComponentForms, "Commands": testComponentCommands, "Attach": testComponentAttach, "Deletion": testComponentDeletion,
 		"Restart": testComponentRestart, "Statistics": testComponentStatistics, "Refused": testComponentsRefused,
+		"Isolated": testComponentIsolated, "Disk": testComponentDisk,
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, s, kitchens) })
 	}
@@ -259,6 +264,107 @@ func testComponentsRefused(t *testing.T, s *suite, kitchens map[string]string) {
 	s.await(t, ns, listens.Name, func(p *corev1.Pod) error {
 		if p.Status.Phase != corev1.PodRunning {
 			return fmt.Errorf("the pod with a port is %s", p.Status.Phase)
+		}
+		return nil
+	})
+}
+
+// testComponentIsolated: a component in a worker of its pod alone. It reads and writes its files,
+// answers exec, runs again after its worker was killed, and takes the worker with it when it ends.
+func testComponentIsolated(t *testing.T, s *suite, kitchens map[string]string) {
+	ns := s.cluster.Namespace(t)
+	s.class(t, "wasmtime-isolated")
+	var pods []*corev1.Pod
+	for version, image := range kitchens {
+		pod := s.pod("alone-"+version[2:], image, "sleep")
+		pod.Spec.RuntimeClassName = ptr("wasmtime-isolated")
+		pods = append(pods, s.create(t, ns, pod))
+	}
+	for _, pod := range pods {
+		before := s.steady(t, ns, pod.Name)
+		own := s.ownWorkers(t, pod)
+		if len(own) != 1 {
+			t.Fatalf("%s: its own workers are %+v", pod.Name, own)
+		}
+		e := &execs{suite: s, ns: ns, pod: pod.Name}
+		for _, c := range []struct {
+			command []string
+			want    result
+		}{
+			{[]string{"kitchen", "write", "tmp/mine", "kept"}, result{}},
+			{[]string{"kitchen", "read", "tmp/mine"}, result{"kept", "", 0}},
+		} {
+			if got := e.exec(t, nil, c.command...); got != c.want {
+				t.Errorf("%s: exec %q: %+v, want %+v", pod.Name, c.command, got, c.want)
+			}
+		}
+		kill(t, own[0].PID, syscall.SIGKILL)
+		now := s.awaitRestarted(t, ns, pod.Name, before.ContainerID)
+		if last := now.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil || last.ExitCode != 137 || last.Reason != "Error" || !strings.Contains(last.Message, strconv.Itoa(own[0].PID)) {
+			t.Errorf("%s: its worker was killed: %+v", pod.Name, last)
+		}
+		s.delete(t, pod)
+		s.awaitGone(t, pod)
+		testnode.Eventually(t, func() error {
+			if own := s.ownWorkers(t, pod); len(own) > 0 {
+				return fmt.Errorf("the pod is gone, and its workers %+v are not", own)
+			}
+			return nil
+		})
+	}
+}
+
+// ownWorkers are the workers of this pod alone.
+func (s *suite) ownWorkers(t *testing.T, pod *corev1.Pod) []workers.Worker {
+	t.Helper()
+	return slices.DeleteFunc(s.node.Workers(t), func(w workers.Worker) bool { return !w.Isolated || w.Pod != string(pod.UID) })
+}
+
+// testComponentDisk: what a component writes counts for its pod, in /stats/summary and for the
+// pod's limits.
+func testComponentDisk(t *testing.T, s *suite, kitchens map[string]string) {
+	ns := s.cluster.Namespace(t)
+	const size = 40 << 10
+	writes := func(name, image, file string) *corev1.Pod {
+		pod := s.pod(name, image, "sleep")
+		pod.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Exec: execHandler("kitchen", "write", file, strings.Repeat("x", size))}}
+		mount(pod, "data", "/data", corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr(resourceQuantity("20Ki"))}})
+		return pod
+	}
+	messages := map[string]string{}
+	for version, image := range kitchens {
+		holds, over, full := writes("holds-"+version[2:], image, "tmp/some"), writes("over-"+version[2:], image, "tmp/much"), writes("full-"+version[2:], image, "data/much")
+		over.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceEphemeralStorage: resourceQuantity("20Ki")}
+		messages[over.Name] = "Pod ephemeral local storage usage exceeds the total limit of containers 20Ki. "
+		messages[full.Name] = `Usage of EmptyDir volume "data" exceeds the limit "20Ki". `
+		for _, pod := range []*corev1.Pod{holds, over, full} {
+			s.create(t, ns, pod)
+		}
+	}
+	for name, message := range messages {
+		pod := s.awaitPhase(t, ns, name, corev1.PodFailed)
+		if pod.Status.Reason != "Evicted" || pod.Status.Message != message {
+			t.Errorf("%s: reason %q, message %q", name, pod.Status.Reason, pod.Status.Message)
+		}
+		s.awaitEvents(t, pod, "Evicted "+message)
+	}
+	scraper := s.scraper(t, ns)
+	testnode.Eventually(t, func() error {
+		var summary stats.Summary
+		if err := json.Unmarshal(scraper.get(t, "/stats/summary"), &summary); err != nil {
+			return err
+		}
+		for version := range kitchens {
+			pod := podStats(summary, ns, "holds-"+version[2:])
+			if pod == nil || len(pod.Containers) != 1 || pod.EphemeralStorage == nil || pod.Containers[0].Rootfs == nil || pod.Containers[0].Logs == nil || len(pod.VolumeStats) == 0 {
+				return fmt.Errorf("%s is not measured yet: %+v", version, pod)
+			}
+			c := pod.Containers[0]
+			if err := errors.Join(within("bytes of the root", float64(*c.Rootfs.UsedBytes), size, 2*size),
+				within("bytes of the log", float64(*c.Logs.UsedBytes), 1, 16<<10),
+				within("bytes of all", float64(*pod.EphemeralStorage.UsedBytes), size, 3*size)); err != nil {
+				return fmt.Errorf("%s: %w", version, err)
+			}
 		}
 		return nil
 	})
