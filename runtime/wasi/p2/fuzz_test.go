@@ -58,6 +58,13 @@ func FuzzCalls(f *testing.F) {
 		number[streams+"input-stream.subscribe"], 3,
 		number["wasi:io/poll#poll"], 32, 2, 48,
 	})
+	for i := range r.functions { // each function once, with the handle of "/" where it takes one
+		calls := []byte{number["wasi:filesystem/preopens#get-directories"], 48, byte(i)}
+		for range r.functions[i].sig.Params {
+			calls = append(calls, 1)
+		}
+		f.Add(calls)
+	}
 	f.Fuzz(func(t *testing.T, calls []byte) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
