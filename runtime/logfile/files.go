@@ -74,6 +74,9 @@ func rotated(path string) ([]string, error) {
 	}
 	names, err := dir.Readdirnames(-1)
 	_ = dir.Close()
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil // it was removed after it was opened
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -159,6 +159,12 @@ func TestComponentsBesideARun(t *testing.T) {
 			if out, errs := command.screen.text(); exit.Code != 0 || out != "kitchen\nargs\nbeside\n" || errs != "" {
 				t.Errorf("exit %+v, stdout %q, stderr %q", exit, out, errs)
 			}
+			// All guests of the test have one ID. The engine must have forgotten the first command.
+			eventually.True(t, "only the run is there", func() bool {
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				return len(e.running) == 1
+			})
 			beside.Args = []string{"kitchen", "sleep"}
 			command = start(t, e, file, beside)
 			command.says("sleeping")
