@@ -30,6 +30,16 @@ type build struct {
 // gets the same file with the same digest. Tests may not change it.
 func Build(t testing.TB, name string) string {
 	t.Helper()
+	return once(t, name, func(to string) *exec.Cmd {
+		cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", to, "./"+name)
+		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
+		return cmd
+	})
+}
+
+// once has a command make a guest, once in this process, and returns its path.
+func once(t testing.TB, name string, command func(to string) *exec.Cmd) string {
+	t.Helper()
 	buildsMu.Lock()
 	b := builds[name]
 	if b == nil {
@@ -37,38 +47,37 @@ func Build(t testing.TB, name string) string {
 		builds[name] = b
 	}
 	buildsMu.Unlock()
-	b.once.Do(func() { b.path, b.out, b.err = compile(name) })
+	b.once.Do(func() { b.path, b.out, b.err = run(name, command) })
 	if b.err != nil {
 		t.Fatalf("build guest %s: %v\n%s", name, b.err, b.out)
 	}
 	return b.path
 }
 
-// compile builds into a temporary folder, because other test processes build the same guest at the
-// same time. The final name depends on the content, because another work tree may have another
-// guest with the same name.
-func compile(name string) (path string, out []byte, err error) {
+// run has a command make a guest in a temporary folder, because other test processes build the same
+// guest at the same time. The final name depends on the content, because another work tree may have
+// another guest with the same name.
+func run(name string, command func(to string) *exec.Cmd) (path string, out []byte, err error) {
 	dir, err := folder("guests")
 	if err != nil {
 		return "", nil, err
 	}
-	tmp, err := os.MkdirTemp(dir, name+"-")
+	tmp, err := os.MkdirTemp(dir, "new-")
 	if err != nil {
 		return "", nil, err
 	}
 	defer func() { _ = os.RemoveAll(tmp) }()
-	built := filepath.Join(tmp, name+".wasm")
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", built, "./"+name)
+	file := filepath.Base(name) + ".wasm"
+	cmd := command(filepath.Join(tmp, file))
 	cmd.Dir = source()
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", out, err
 	}
-	content, err := os.ReadFile(built)
+	content, err := os.ReadFile(filepath.Join(tmp, file))
 	if err != nil {
 		return "", nil, err
 	}
-	path, err = keep(name+".wasm", content)
+	path, err = keep(file, content)
 	return path, nil, err
 }
 

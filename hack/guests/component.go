@@ -2,13 +2,12 @@ package guests
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests/wrap"
 )
-
-//go:generate wat/assemble.sh
 
 // Component is the path of a component that is written in WAT. hello-0.2 and hello-0.3 are commands
 // of these versions of WASI that print a line. kitchen-0.2 and kitchen-0.3 have a small command for
@@ -16,11 +15,15 @@ import (
 // hello-0.3 has a callback, kitchen-0.3 blocks. Tests may not change the file.
 func Component(t testing.TB, name string) string {
 	t.Helper()
-	path := filepath.Join(source(), "wat", name+".wasm")
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("component %s: %v", name, err)
-	}
-	return path
+	return assembled(t, filepath.Join("wat", name))
+}
+
+// assembled is a text in WAT as a component.
+func assembled(t testing.TB, name string) string {
+	t.Helper()
+	return once(t, name, func(to string) *exec.Cmd {
+		return exec.Command("go", "run", "../assemble", name+".wat", to)
+	})
 }
 
 // Wrapped is the guest that Build makes, wrapped as a component of WASI 0.2. Package wrap says in
@@ -31,7 +34,17 @@ func Wrapped(t testing.TB, name string) string {
 	if err != nil {
 		t.Fatalf("wrap guest %s: %v", name, err)
 	}
-	component, err := wrap.Command(module)
+	return Wrap(t, name, module)
+}
+
+// Wrap is a command of preview 1, wrapped as a component of WASI 0.2: see Wrapped.
+func Wrap(t testing.TB, name string, module []byte) string {
+	t.Helper()
+	adapter, err := os.ReadFile(assembled(t, "wrap/adapter"))
+	if err != nil {
+		t.Fatalf("wrap guest %s: %v", name, err)
+	}
+	component, err := wrap.Command(adapter, module)
 	if err != nil {
 		t.Fatalf("wrap guest %s: %v", name, err)
 	}

@@ -8,7 +8,8 @@
 //
 // With -wit it writes one package for the WIT files in a folder, as tests have them:
 //
-//	go run ./hack/witgen -wit hack/witgen/sample -to hack/witgen/sample -name sample -of "the sample" -method Sample
+//	go run ./hack/witgen -wit hack/witgen/sample -to hack/witgen/sample \
+//		-name sample -of "the sample" -method Sample
 //
 // A new release: version and integrity in fetch.go, as npm view tells them, and folders in main.go.
 package main

@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/componentengine"
 	"github.com/krustlet-go/krustlet-wasi/hack/guests/wrap"
 )
 
@@ -90,7 +91,11 @@ func (w wrapper) module(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	component, err := wrap.Command(module)
+	adapter, err := componentengine.Binary(wrap.Adapter)
+	if err != nil {
+		return fmt.Errorf("assembling the adapter: %w", err)
+	}
+	component, err := wrap.Command(adapter, module)
 	if err != nil {
 		return fmt.Errorf("%s: %w", from, err)
 	}

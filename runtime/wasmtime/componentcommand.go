@@ -12,7 +12,7 @@ import (
 )
 
 // takes implements unit.
-func (p *program) takes() int { return max(p.plan.slots, 1) }
+func (p *program) takes() int { return p.plan.slots }
 
 // check implements unit.
 func (p *program) check(limit int64) error { return p.plan.needs.check(limit) }

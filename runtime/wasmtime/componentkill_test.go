@@ -85,7 +85,7 @@ func asyncRun(t testing.TB, file string) string {
 	return async
 }
 
-// TestKillComponents: a kill ends a component at once, whatever it does.
+// TestKillComponents: a kill ends a component at once, in each of these states.
 func TestKillComponents(t *testing.T) {
 	e := newEngine(t)
 	all := kitchens(t)

@@ -2,7 +2,6 @@ package wasmtime
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
-	"github.com/krustlet-go/krustlet-wasi/hack/guests/wrap"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -82,7 +80,7 @@ func BenchmarkFootprint(b *testing.B) {
 	}{
 		{"tiny", filepathTiny(b), []string{"guest"}}, {"100 KB", largeModule(b), []string{"guest"}},
 		{"go 3 MB", guests.Build(b, "kitchen"), []string{"kitchen", "sleep"}},
-		{"tiny component", wrappedTiny(b), []string{"guest"}},
+		{"tiny component", guests.Wrap(b, "tiny", guests.Tiny(b)), []string{"guest"}},
 		{"go component 3 MB", guests.Wrapped(b, "kitchen"), []string{"kitchen", "sleep"}},
 	} {
 		b.Run(guest.name, func(b *testing.B) {
@@ -121,20 +119,6 @@ func BenchmarkFootprint(b *testing.B) {
 			}
 		})
 	}
-}
-
-// wrappedTiny is the guest tiny as a component.
-func wrappedTiny(b *testing.B) string {
-	b.Helper()
-	component, err := wrap.Command(guests.Tiny(b))
-	if err != nil {
-		b.Fatal(err)
-	}
-	file := filepath.Join(b.TempDir(), "component.wasm")
-	if err := os.WriteFile(file, component, 0o600); err != nil {
-		b.Fatal(err)
-	}
-	return file
 }
 
 // asleep waits until the guests use no more processor time during a fifth of a second.

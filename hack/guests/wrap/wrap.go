@@ -25,11 +25,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/leb128"
 )
 
-// adapter is adapter.wat as a component. Its first section is a core module that does nothing, in
-// whose place the program comes.
+// Adapter is the text of the adapter. Assembled, it is a component whose first section is a core
+// module that does nothing, in whose place the program comes.
 //
-//go:embed adapter.wasm
-var adapter []byte
+//go:embed adapter.wat
+var Adapter string
 
 const (
 	preamble     = 8
@@ -43,15 +43,18 @@ const (
 	mostTwins = 3
 )
 
-// Command makes a component of WASI 0.2 out of a command of preview 1: a core module that exports
-// memory and _start.
-func Command(module []byte) ([]byte, error) {
+// Command makes a component of WASI 0.2 out of the assembled Adapter and a command of preview 1: a
+// core module that exports memory and _start.
+func Command(adapter, module []byte) ([]byte, error) {
 	if len(module) < preamble || !bytes.HasPrefix(module, []byte("\x00asm\x01\x00\x00\x00")) {
 		return nil, errors.New("wrapping a program: it is not a core module")
 	}
 	module = bytes.Clone(module)
 	if err := nameTwins(module); err != nil {
 		return nil, fmt.Errorf("wrapping a program: %w", err)
+	}
+	if len(adapter) < preamble {
+		return nil, errors.New("wrapping a program: the adapter is no component")
 	}
 	first, rest, err := section(adapter[preamble:])
 	if err != nil || first.id != coreModule {

@@ -19,10 +19,10 @@ func cancelling(onCancel, code string) string {
 					(if (i32.ne (local.get 0) (i32.const 6)) (then unreachable)) ` + onCancel + ` (i32.const 0)))
 			(core instance $m (instantiate $M (with "" (instance (export "set.new" (func $set.new)) (export "cancel" (func $cancel))
 				(export "return" (func $return))))))
-			(func (export "work") ASYNC (result u32) (canon lift (core func $m "work") async (callback (func $m "cb")))))
+			(func (export "work") async (result u32) (canon lift (core func $m "work") async (callback (func $m "cb")))))
 		(instance $b (instantiate $B))
 		(component $A
-			(import "work" (func $work ASYNC (result u32)))
+			(import "work" (func $work async (result u32)))
 			(core module $Memory (memory (export "mem") 1))
 			(core instance $memory (instantiate $Memory))
 			(core func $work (canon lower (func $work) async (memory $memory "mem")))
@@ -36,7 +36,7 @@ func cancelling(onCancel, code string) string {
 					(if (i32.ne (call $work (i32.const 16)) (i32.const 0x11)) (then unreachable)) ` + code + `))
 			(core instance $m (instantiate $M (with "" (instance (export "mem" (memory $memory "mem")) (export "work" (func $work))
 				(export "cancel" (func $cancel)) (export "drop" (func $drop))))))
-			(func (export "run") ASYNC (result u32) (canon lift (core func $m "run"))))
+			(func (export "run") async (result u32) (canon lift (core func $m "run"))))
 		(instance $a (instantiate $A (with "work" (func $b "work"))))
 		(export "run" (func $a "run")))`
 }
@@ -102,11 +102,11 @@ func hearing(work string) string {
 				(export "wait" (func $wait)) (export "wait-deaf" (func $wait-deaf)) (export "write" (func $write))
 				(export "future.new" (func $future.new)) (export "poll" (func $poll)) (export "yield" (func $yield))
 				(export "cancel" (func $cancel)) (export "return" (func $return))))))
-			(func (export "work") ASYNC (result u32) (canon lift (core func $m "work") async (memory $memory "mem") (callback (func $m "cb"))))
+			(func (export "work") async (result u32) (canon lift (core func $m "work") async (memory $memory "mem") (callback (func $m "cb"))))
 			(func (export "let") (canon lift (core func $m "let"))))
 		(instance $b (instantiate $B))
 		(component $A
-			(import "work" (func $work ASYNC (result u32)))
+			(import "work" (func $work async (result u32)))
 			(import "let" (func $let))
 			(core module $Memory (memory (export "mem") 1))
 			(core instance $memory (instantiate $Memory))
@@ -135,7 +135,7 @@ func hearing(work string) string {
 			(core instance $m (instantiate $M (with "" (instance (export "mem" (memory $memory "mem")) (export "work" (func $work))
 				(export "let" (func $let)) (export "cancel" (func $cancel)) (export "set.new" (func $set.new)) (export "join" (func $join))
 				(export "wait" (func $wait))))))
-			(func (export "run") ASYNC (result u32) (canon lift (core func $m "run"))))
+			(func (export "run") async (result u32) (canon lift (core func $m "run"))))
 		(instance $a (instantiate $A (with "work" (func $b "work")) (with "let" (func $b "let"))))
 		(export "run" (func $a "run")))`
 }

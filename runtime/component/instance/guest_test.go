@@ -125,7 +125,7 @@ const (
 // withBuiltins makes a component of the functions of a core module, which may call all built-ins,
 // and exports its function run. Handles are numbers from 1 on; the memory is free from 64 on.
 func withBuiltins(lifted how, body string) string {
-	async := "ASYNC"
+	async := "async"
 	if lifted == plain {
 		async = ""
 	}
@@ -140,7 +140,7 @@ func withBuiltins(lifted how, body string) string {
 		fmt.Fprintf(&exports, "(export \"%s\" (func $%s))\n", name, name)
 	}
 	return fmt.Sprintf(`(component
-		(import "later" (func $later-import ASYNC (param "x" u32) (result u32)))
+		(import "later" (func $later-import async (param "x" u32) (result u32)))
 		(core module $Memory
 			(memory (export "mem") 1)
 			(global $next (mut i32) (i32.const 1024))

@@ -14,9 +14,9 @@ import (
 func withStreams(code string) string {
 	return `(component
 		(import "give" (func $give (result (stream u8))))
-		(import "take" (func $take ASYNC (param "s" (stream u8)) (result u32)))
+		(import "take" (func $take async (param "s" (stream u8)) (result u32)))
 		(import "promise" (func $promise (result (future u32))))
-		(import "await" (func $await ASYNC (param "f" (future u32)) (result u32)))
+		(import "await" (func $await async (param "f" (future u32)) (result u32)))
 		(type $S (stream u8)) (type $F (future u32))
 		(core module $Memory (memory (export "mem") 2))
 		(core instance $memory (instantiate $Memory))
@@ -50,7 +50,7 @@ func withStreams(code string) string {
 			(export "promise" (func $promise)) (export "await" (func $await)) (export "new" (func $new))
 			(export "read" (func $read)) (export "write" (func $write)) (export "drop-readable" (func $drop-readable))
 			(export "drop-writable" (func $drop-writable)) (export "future.read" (func $future.read))))))
-		(func (export "run") ASYNC (result u32) (canon lift (core func $m "run"))))`
+		(func (export "run") async (result u32) (canon lift (core func $m "run"))))`
 }
 
 // streams is a host that gives text in parts, and keeps what it takes.

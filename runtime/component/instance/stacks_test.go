@@ -21,7 +21,7 @@ const allocating = `(core module $Memory (memory (export "mem") 1)
 // TestLateText has the guest's allocator called while the guest waits: on the stack that waits.
 func TestLateText(t *testing.T) {
 	x := start(t, `(component
-		(import "later" (func $later ASYNC (result string)))
+		(import "later" (func $later async (result string)))
 		`+allocating+`
 		(core func $later (canon lower (func $later) async (memory $memory "mem") (realloc (func $memory "realloc"))))
 		(core func $set.new (canon waitable-set.new))
@@ -38,16 +38,16 @@ func TestLateText(t *testing.T) {
 				(i32.load8_u (i32.load (i32.const 16)))))
 		(core instance $m (instantiate $M (with "" (instance (export "mem" (memory $memory "mem")) (export "later" (func $later))
 			(export "set.new" (func $set.new)) (export "join" (func $join)) (export "wait" (func $wait))))))
-		(func (export "run") ASYNC (result u32) (canon lift (core func $m "run"))))`, functions{"later": soonText})
+		(func (export "run") async (result u32) (canon lift (core func $m "run"))))`, functions{"later": soonText})
 	mustReturn(t, x, 'h', "run")
 }
 
 // TestTextOfTask has a component return a text later to one that waits in the call.
 func TestTextOfTask(t *testing.T) {
 	x := start(t, `(component
-		(import "later" (func $later ASYNC (result string)))
+		(import "later" (func $later async (result string)))
 		(component $B
-			(import "later" (func $later ASYNC (result string)))
+			(import "later" (func $later async (result string)))
 			`+allocating+`
 			(core func $later (canon lower (func $later) async (memory $memory "mem") (realloc (func $memory "realloc"))))
 			(core func $set.new (canon waitable-set.new))
@@ -66,11 +66,11 @@ func TestTextOfTask(t *testing.T) {
 					(i32.const 0)))
 			(core instance $m (instantiate $M (with "" (instance (export "mem" (memory $memory "mem")) (export "later" (func $later))
 				(export "set.new" (func $set.new)) (export "join" (func $join)) (export "return" (func $return))))))
-			(func (export "greet") ASYNC (result string) (canon lift (core func $m "greet") async (memory $memory "mem")
+			(func (export "greet") async (result string) (canon lift (core func $m "greet") async (memory $memory "mem")
 				(realloc (func $memory "realloc")) (callback (func $m "cb")))))
 		(instance $b (instantiate $B (with "later" (func $later))))
 		(component $A
-			(import "greet" (func $greet ASYNC (result string)))
+			(import "greet" (func $greet async (result string)))
 			`+allocating+`
 			(core func $greet (canon lower (func $greet) (memory $memory "mem") (realloc (func $memory "realloc"))))
 			(core module $M (import "" "mem" (memory 1)) (import "" "greet" (func $greet (param i32)))
@@ -78,7 +78,7 @@ func TestTextOfTask(t *testing.T) {
 					(call $greet (i32.const 16))
 					(i32.add (i32.load8_u (i32.load (i32.const 16))) (i32.load (i32.const 20)))))
 			(core instance $m (instantiate $M (with "" (instance (export "mem" (memory $memory "mem")) (export "greet" (func $greet))))))
-			(func (export "run") ASYNC (result u32) (canon lift (core func $m "run"))))
+			(func (export "run") async (result u32) (canon lift (core func $m "run"))))
 		(instance $a (instantiate $A (with "greet" (func $b "greet"))))
 		(export "run" (func $a "run")))`, functions{"later": soonText})
 	mustReturn(t, x, 'h'+5, "run")
@@ -87,9 +87,9 @@ func TestTextOfTask(t *testing.T) {
 // bargeIn makes a component that waits in its store, and another one that then calls it.
 func bargeIn(code string) string {
 	return `(component
-		(import "later" (func $later ASYNC (param "x" u32) (result u32)))
+		(import "later" (func $later async (param "x" u32) (result u32)))
 		(component $A
-			(import "later" (func $later ASYNC (param "x" u32) (result u32)))
+			(import "later" (func $later async (param "x" u32) (result u32)))
 			(core func $later (canon lower (func $later)))
 			(core module $M (import "" "later" (func $later (param i32) (result i32)))
 				(global $n (mut i32) (i32.const 0))
@@ -103,14 +103,14 @@ func bargeIn(code string) string {
 			(core instance $n (instantiate $N (with "" (instance (export "new" (func $new))))))
 			(export $R' "r" (type $R))
 			(func (export "make") (result (own $R')) (canon lift (core func $n "make")))
-			(func (export "hold") ASYNC (result u32) (canon lift (core func $m "hold")))
+			(func (export "hold") async (result u32) (canon lift (core func $m "hold")))
 			(func (export "count") (result u32) (canon lift (core func $m "count"))))
 		(instance $a (instantiate $A (with "later" (func $later))))
 		(component $B
 			(import "a" (instance $a
 				(export "r" (type $R (sub resource)))
 				(export "make" (func (result (own $R))))
-				(export "hold" (func ASYNC (result u32)))
+				(export "hold" (func async (result u32)))
 				(export "count" (func (result u32)))))
 			(alias export $a "r" (type $R))
 			(core module $Memory (memory (export "mem") 1))
@@ -136,7 +136,7 @@ func bargeIn(code string) string {
 			(core instance $m (instantiate $M (with "" (instance (export "mem" (memory $memory "mem")) (export "make" (func $make))
 				(export "hold" (func $hold)) (export "count" (func $count)) (export "drop" (func $drop)) (export "set.new" (func $set.new))
 				(export "join" (func $join)) (export "wait" (func $wait)) (export "cancel" (func $cancel))))))
-			(func (export "run") ASYNC (result u32) (canon lift (core func $m "run"))))
+			(func (export "run") async (result u32) (canon lift (core func $m "run"))))
 		(instance $b (instantiate $B (with "a" (instance $a))))
 		(export "run" (func $b "run")))`
 }
@@ -173,7 +173,7 @@ func blockers(count int) string {
 	var instances, takes, lowered, gives, imports, exports, calls strings.Builder
 	for i := range count {
 		fmt.Fprintf(&instances, "(instance $c%d (instantiate $C (with \"later\" (func $later))))\n", i)
-		fmt.Fprintf(&takes, "(import \"f%d\" (func $f%d ASYNC (result u32)))\n", i, i)
+		fmt.Fprintf(&takes, "(import \"f%d\" (func $f%d async (result u32)))\n", i, i)
 		fmt.Fprintf(&gives, "(with \"f%d\" (func $c%d \"hold\"))", i, i)
 		fmt.Fprintf(&lowered, "(core func $f%d (canon lower (func $f%d) async (memory $memory \"mem\")))\n", i, i)
 		fmt.Fprintf(&imports, "(import \"\" \"f%d\" (func $f%d (param i32) (result i32)))\n", i, i)
@@ -181,14 +181,14 @@ func blockers(count int) string {
 		fmt.Fprintf(&calls, "(drop (call $f%d (i32.const 16)))\n", i)
 	}
 	return `(component
-		(import "later" (func $later ASYNC (param "x" u32) (result u32)))
+		(import "later" (func $later async (param "x" u32) (result u32)))
 		(component $C
-			(import "later" (func $later ASYNC (param "x" u32) (result u32)))
+			(import "later" (func $later async (param "x" u32) (result u32)))
 			(core func $later (canon lower (func $later)))
 			(core module $M (import "" "later" (func $later (param i32) (result i32)))
 				(func (export "hold") (result i32) (call $later (i32.const 50))))
 			(core instance $m (instantiate $M (with "" (instance (export "later" (func $later))))))
-			(func (export "hold") ASYNC (result u32) (canon lift (core func $m "hold"))))
+			(func (export "hold") async (result u32) (canon lift (core func $m "hold"))))
 		` + instances.String() + `
 		(component $D ` + takes.String() + `
 			(core module $Memory (memory (export "mem") 1))
@@ -196,7 +196,7 @@ func blockers(count int) string {
 			` + lowered.String() + `
 			(core module $M ` + imports.String() + `(func (export "run") (result i32) ` + calls.String() + ` (i32.const 3)))
 			(core instance $m (instantiate $M (with "" (instance ` + exports.String() + `))))
-			(func (export "run") ASYNC (result u32) (canon lift (core func $m "run"))))
+			(func (export "run") async (result u32) (canon lift (core func $m "run"))))
 		(instance $d (instantiate $D ` + gives.String() + `))
 		(export "run" (func $d "run")))`
 }
@@ -223,11 +223,11 @@ func TestStackThatWouldPart(t *testing.T) {
 				(func (export "cb") (param i32 i32 i32) (result i32) (call $wait))
 				(func (export "wait") (result i32) (call $wait)))
 			(core instance $m (instantiate $M (with "" (instance (export "new" (func $new)) (export "read" (func $read))))))
-			(func (export "work") ASYNC (result u32) (canon lift (core func $m "work") async (callback (func $m "cb"))))
+			(func (export "work") async (result u32) (canon lift (core func $m "work") async (callback (func $m "cb"))))
 			(func (export "wait") (result u32) (canon lift (core func $m "wait"))))
 		(instance $a (instantiate $A))
 		(component $B
-			(import "work" (func $work ASYNC (result u32)))
+			(import "work" (func $work async (result u32)))
 			(import "wait" (func $wait (result u32)))
 			(core module $Memory (memory (export "mem") 1))
 			(core instance $memory (instantiate $Memory))
@@ -236,7 +236,7 @@ func TestStackThatWouldPart(t *testing.T) {
 			(core module $M (import "" "work" (func $work (param i32) (result i32))) (import "" "wait" (func $wait (result i32)))
 				(func (export "run") (result i32) (drop (call $work (i32.const 0))) (call $wait)))
 			(core instance $m (instantiate $M (with "" (instance (export "work" (func $work)) (export "wait" (func $wait))))))
-			(func (export "run") ASYNC (result u32) (canon lift (core func $m "run"))))
+			(func (export "run") async (result u32) (canon lift (core func $m "run"))))
 		(instance $b (instantiate $B (with "work" (func $a "work")) (with "wait" (func $a "wait"))))
 		(export "run" (func $b "run")))`, nil)
 	mustTrap(t, x, "would wait on one stack", "run")

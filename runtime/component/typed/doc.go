@@ -12,7 +12,7 @@
 //	option<T>                                  Option[T]
 //	result<T, E>                               Result[T, E], but see below
 //	record, flags, enum                        a struct, a uint32, a uint8, uint16 or uint32
-//	variant                                    a struct: its case, and a field for each case with a value
+//	variant                                    a struct: its case, and fields for values of cases
 //	resource, own or borrowed                  an interface, which a Go type of the host implements
 //	stream<T>, future<T>, error-context        Stream[T], Future[T], ErrorContext
 //

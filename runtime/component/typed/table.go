@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/link"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/types"
 )
 
@@ -49,42 +50,23 @@ type Function struct {
 // nil. A version that is newer than what the table has is found too: whether the function is still
 // the same, Check says.
 func (t *Table) Find(iface, name string) *Function {
-	base, version, _ := strings.Cut(iface, "@")
+	base, _, _ := strings.Cut(iface, "@")
 	i, ok := slices.BinarySearchFunc(t.Functions, Function{Interface: base, Name: name}, func(a, b Function) int {
 		if c := strings.Compare(a.Interface, b.Interface); c != 0 {
 			return c
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
-	if !ok || !compatible(version, t.Functions[i].Version) {
+	if !ok || link.Compatible(iface) != link.Compatible(t.Functions[i].qualified()) {
 		return nil
 	}
 	return &t.Functions[i]
 }
 
-// compatible reports whether two versions are the same up to their first number that is not 0; what
-// follows that may be left out. One before a release is compatible with itself only.
-func compatible(a, b string) bool {
-	if a == b {
-		return true
+// qualified is the name of the function's interface with its version.
+func (f *Function) qualified() string {
+	if f.Version == "" {
+		return f.Interface
 	}
-	a, _, _ = strings.Cut(a, "+")
-	b, _, _ = strings.Cut(b, "+")
-	if a == "" || strings.Contains(a, "-") || strings.Contains(b, "-") {
-		return a == b
-	}
-	for {
-		x, restA, moreA := strings.Cut(a, ".")
-		y, restB, moreB := strings.Cut(b, ".")
-		if x != y {
-			return false
-		}
-		if x != "0" {
-			return true
-		}
-		if !moreA || !moreB {
-			return moreA == moreB
-		}
-		a, b = restA, restB
-	}
+	return f.Interface + "@" + f.Version
 }

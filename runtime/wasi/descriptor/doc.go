@@ -10,7 +10,7 @@
 //
 // The flags of a file say what it was opened for, and the kernel holds that. Flags of a directory
 // say what the guest asked for, and nothing more: what may be changed is what the mount allows.
-// WASI has it that only a directory with mutate-directory can be changed, but the adapter that
+// In WASI only a directory with mutate-directory can be changed, but the adapter that
 // makes components of preview 1 modules does not set the flag for theirs, and other hosts do not
 // ask for it.
 //

@@ -75,7 +75,7 @@ func command(end string) string {
 			(export "new" (func $new)) (export "write" (func $write)) (export "drop" (func $drop)) (export "read" (func $read))
 			(export "stdout" (func $stdout)) (export "wait-for" (func $wait-for)) (export "exit" (func $exit))
 			(export "return" (func $return)) (export "set" (func $set)) (export "join" (func $join))))))
-		(func $run ASYNC (result (result)) (canon lift (core func $m "run") async (memory $memory "mem") (callback (func $m "cb"))))
+		(func $run async (result (result)) (canon lift (core func $m "run") async (memory $memory "mem") (callback (func $m "cb"))))
 		(instance $command (export "run" (func $run)))
 		(export "wasi:cli/run@0.3.0" (instance $command)))`
 }

@@ -43,7 +43,7 @@
 //	streams             each takes the room of one of the guest's descriptors; then its future says
 //	                    insufficient-memory
 //	timers              those of calls that are answered later: 16384, then the guest traps
-//	futures             the ends that the host holds, with those of streams: 16384, then the guest traps
+//	futures             ends that the host holds, those of streams too: 16384, then a trap
 //	HTTP                4096 objects, with 128 KiB of fields for each and 4 MiB together: then a
 //	                    function answers size-exceeded or an error, or the guest traps
 //	random bytes        64 KiB in a call, then fewer than asked for
