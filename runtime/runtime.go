@@ -56,9 +56,12 @@ type Spec struct {
 	// OutputRate bounds the output to both standard streams together, in bytes per second, with a
 	// burst of the same size; 0 means no bound. A guest that writes more must wait.
 	OutputRate int64
-	// Command is what the guest must run. It is the only kind of run so far. Another kind would get
-	// its own struct beside it.
+	// ConfigFolders are folders of the host whose files wasi:config/store shows, by their names.
+	ConfigFolders []string
+	// Command is what the guest runs if it is a command.
 	Command
+	// HTTP is how the guest is served if it is an HTTP handler.
+	HTTP HTTP
 }
 
 // Command is a run of a program that ends by itself. It has arguments and an input.
@@ -183,6 +186,7 @@ type Stats struct {
 	Throttled time.Duration // time that the guest had to wait because of its CPULimit
 	Memory    int64         // current bytes of linear memory and tables
 	Traffic   Traffic       // of the guest's connections
+	HTTP      *HTTPStats    // of an HTTP handler, else nil
 }
 
 // Traffic is the number of bytes that connections have transferred, and the number of transfers

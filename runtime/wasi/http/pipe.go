@@ -1,0 +1,293 @@
+package http
+
+import (
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+)
+
+// Pipe carries the bytes of a body, and then its trailers, from one goroutine to another: from a
+// server to a guest, or back. It holds up to PipeSize bytes, and takes the memory for them when
+// there are bytes. No method waits: who waits is told by OnBytes or OnSpace.
+//
+// One goroutine at a time may use the writer's methods, and one the reader's.
+type Pipe struct {
+	// Memory is from where the pipe takes the memory of its bytes; nil means that nothing counts it.
+	Memory Memory
+	// Lazy says that the reader is told of bytes only at Publish, at the end, or when the pipe is
+	// full.
+	Lazy bool
+	// Begin is called once, before the reader first looks for bytes; it may be nil.
+	Begin func()
+
+	mu       sync.Mutex
+	ring     []byte
+	from, n  int // of the bytes in ring
+	end      error
+	trailers []Field
+	gone     error // why the reader does not read any more
+	began    bool
+	hidden   bool // there is what the reader was not told of
+	onBytes  func()
+	onSpace  func()
+}
+
+// Memory counts bytes of the host that a guest pays for.
+type Memory interface {
+	// Take reports whether there are n bytes for the guest, which then has them until Give.
+	Take(n int) bool
+	Give(n int)
+}
+
+const (
+	// PipeSize is how many bytes a pipe holds.
+	PipeSize = 64 << 10
+	// pipeStart is how many it holds at first.
+	pipeStart = 4 << 10
+)
+
+// Errors of a pipe.
+var (
+	// ErrNoMemory is the end of a pipe that has no memory.
+	ErrNoMemory = errors.New("there is no memory for the bytes of a body")
+	// ErrGone is the error of a writer whose reader has closed the pipe without a reason.
+	ErrGone = errors.New("the body is not read any more")
+)
+
+// Space returns room for bytes, of which Commit then says how many are there. It is empty if there
+// is none. The error says why the reader reads no more.
+func (p *Pipe) Space() ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone != nil {
+		return nil, p.gone
+	}
+	if p.end != nil {
+		return nil, io.ErrClosedPipe
+	}
+	if p.n == len(p.ring) && !p.grow() {
+		return nil, ErrNoMemory
+	}
+	at := (p.from + p.n) % max(len(p.ring), 1)
+	if at < p.from || p.n == len(p.ring) {
+		return p.ring[at : at+len(p.ring)-p.n], nil
+	}
+	return p.ring[at:], nil
+}
+
+// grow makes a full ring larger, if it may be. It returns false if there is no memory for one.
+func (p *Pipe) grow() bool {
+	size := min(max(len(p.ring)*4, pipeStart), PipeSize)
+	if size == len(p.ring) {
+		return true
+	}
+	if p.Memory != nil && !p.Memory.Take(size-len(p.ring)) {
+		return len(p.ring) > 0
+	}
+	ring := make([]byte, size)
+	n := copy(ring, p.ring[p.from:])
+	copy(ring[n:], p.ring[:p.from])
+	p.ring, p.from = ring, 0
+	return true
+}
+
+// Commit says that the first n bytes of Space are there.
+func (p *Pipe) Commit(n int) {
+	if n == 0 {
+		return
+	}
+	p.mu.Lock()
+	p.n += n
+	p.hidden = true
+	tell := p.tellReader(!p.Lazy || p.n == PipeSize)
+	p.mu.Unlock()
+	call(tell)
+}
+
+// Write writes as many of the bytes as there is room for, and returns how many. The error is
+// wasi.ErrWouldBlock if there is none, or that of Space.
+func (p *Pipe) Write(b []byte) (written int, err error) {
+	for written < len(b) {
+		space, err := p.Space()
+		if err != nil {
+			return written, err
+		}
+		if len(space) == 0 {
+			if written == 0 {
+				return 0, wasi.ErrWouldBlock
+			}
+			return written, nil
+		}
+		n := copy(space, b[written:])
+		p.Commit(n)
+		written += n
+	}
+	return written, nil
+}
+
+// End ends the body: with trailers, or with an error. Only the first call counts.
+func (p *Pipe) End(trailers []Field, err error) {
+	if err == nil {
+		err = io.EOF
+	}
+	p.mu.Lock()
+	if p.end == nil {
+		p.end, p.trailers, p.hidden = err, trailers, true
+	}
+	tell := p.tellReader(true)
+	p.mu.Unlock()
+	call(tell)
+}
+
+// Publish tells the reader of all that is there.
+func (p *Pipe) Publish() {
+	p.mu.Lock()
+	tell := p.tellReader(true)
+	p.mu.Unlock()
+	call(tell)
+}
+
+// tellReader returns what tells the reader, or nil.
+func (p *Pipe) tellReader(now bool) (tell func()) {
+	if !now || !p.hidden {
+		return nil
+	}
+	p.hidden = false
+	tell, p.onBytes = p.onBytes, nil
+	return tell
+}
+
+func call(f func()) {
+	if f != nil {
+		f()
+	}
+}
+
+// OnSpace has f called once, when Space has room or an error: by another goroutine, or at once. A
+// later OnSpace replaces it, also by nil.
+func (p *Pipe) OnSpace(f func()) {
+	p.mu.Lock()
+	p.onSpace = f
+	if f != nil && (p.gone != nil || p.end != nil || p.n < PipeSize) {
+		p.onSpace = nil
+	} else {
+		f = nil
+	}
+	p.mu.Unlock()
+	call(f)
+}
+
+// Ended reports whether End was called.
+func (p *Pipe) Ended() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.end != nil
+}
+
+// Len is how many bytes the pipe holds.
+func (p *Pipe) Len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.n
+}
+
+// Bytes returns bytes that are there, without taking them: they hold until Discard. Without bytes,
+// the error is wasi.ErrWouldBlock if more may come, io.EOF at the end, or the error of End.
+func (p *Pipe) Bytes() ([]byte, error) {
+	p.begin()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.n > 0 {
+		return p.ring[p.from:min(p.from+p.n, len(p.ring))], nil
+	}
+	if p.end != nil {
+		return nil, p.end
+	}
+	return nil, wasi.ErrWouldBlock
+}
+
+// begin calls Begin if that was not done.
+func (p *Pipe) begin() {
+	p.mu.Lock()
+	var f func()
+	if !p.began {
+		p.began, f = true, p.Begin
+	}
+	p.mu.Unlock()
+	call(f)
+}
+
+// Discard takes the first n bytes.
+func (p *Pipe) Discard(n int) {
+	if n == 0 {
+		return
+	}
+	p.mu.Lock()
+	p.n -= n
+	p.from = (p.from + n) % len(p.ring)
+	if p.n == 0 {
+		p.from = 0
+	}
+	tell := p.onSpace
+	p.onSpace = nil
+	p.mu.Unlock()
+	call(tell)
+}
+
+// OnBytes has f called once, when Bytes has bytes or an end: by another goroutine, or at once. A
+// later OnBytes replaces it, also by nil.
+func (p *Pipe) OnBytes(f func()) {
+	if f != nil {
+		p.begin()
+	}
+	p.mu.Lock()
+	p.onBytes = f
+	if f != nil && (p.n > 0 && !(p.Lazy && p.hidden) || p.end != nil) {
+		p.onBytes = nil
+	} else {
+		f = nil
+	}
+	p.mu.Unlock()
+	call(f)
+}
+
+// Trailers returns the fields after a body that has ended without an error.
+func (p *Pipe) Trailers() []Field {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.trailers
+}
+
+// Close says that nothing is read any more, and why: the writer then gets that error, or ErrGone
+// for nil. Bytes that are there are lost. A second call does nothing.
+func (p *Pipe) Close(why error) {
+	if why == nil {
+		why = ErrGone
+	}
+	p.mu.Lock()
+	if p.gone == nil {
+		p.gone, p.n, p.from, p.onBytes = why, 0, 0, nil
+	}
+	tell := p.onSpace
+	p.onSpace = nil
+	p.mu.Unlock()
+	call(tell)
+}
+
+// Free gives back the memory. Nothing uses the pipe any more.
+func (p *Pipe) Free() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.Memory != nil && len(p.ring) > 0 {
+		p.Memory.Give(len(p.ring))
+	}
+	p.ring, p.n, p.from = nil, 0, 0
+	if p.end == nil {
+		p.end = io.ErrClosedPipe
+	}
+	if p.gone == nil {
+		p.gone = ErrGone
+	}
+}
