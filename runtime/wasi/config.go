@@ -31,6 +31,8 @@ type Config struct {
 	// OutputRate bounds the output to both together, in bytes per second, with a burst of the same
 	// size; 0 means no bound. A guest that writes more waits in its call.
 	OutputRate int64
+	// Rate, if it is not nil, is shared with other guests, and takes the place of OutputRate.
+	Rate *Rate
 	// Listeners are listening sockets that the guest has from its start. New owns them, even if it
 	// fails.
 	Listeners []*net.TCPListener
@@ -89,4 +91,11 @@ func checkVector(what string, list []string) error {
 		}
 	}
 	return nil
+}
+
+func (cfg *Config) rate() *Rate {
+	if cfg.Rate != nil {
+		return cfg.Rate
+	}
+	return NewRate(cfg.OutputRate)
 }

@@ -24,7 +24,7 @@ type Guest struct {
 	start          time.Time // when the monotonic clock started
 	waker          *waker
 	pace           pace
-	rate           rate
+	rate           *Rate
 	received, sent traffic
 	polled         []unix.PollFd // kept between polls to reuse its memory
 	seed           [2]uint64     // see Seed; zero until it is first asked for
@@ -60,7 +60,7 @@ func newGuest(cfg Config) (*Guest, error) {
 	}
 	g := &Guest{
 		args: cfg.Args, env: cfg.Env, workDir: cfg.WorkDir, start: time.Now(), waker: newWaker(),
-		pace: pace{hold: cfg.Pace}, rate: rate{perSecond: cfg.OutputRate},
+		pace: pace{hold: cfg.Pace}, rate: cfg.rate(),
 		room: room{limit: limit, files: cfg.Files, open: streamsAndRoot + len(cfg.Listeners)},
 	}
 	ns, err := newNamespace(g, cfg.Mounts)

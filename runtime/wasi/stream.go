@@ -288,19 +288,24 @@ func (o *Output) Put(ctx context.Context, b []byte) error {
 	return err
 }
 
-// rate is a bucket of bytes that fills with time, up to the bytes of one second. The zero value has
-// no bound.
-type rate struct {
-	perSecond int64
-	level     int64
-	filled    time.Time // the time for which level is correct
+// Rate is a bucket of bytes that fills with time, up to the bytes of one second. Any number of
+// guests may share it.
+type Rate struct {
+	perSecond int64 // 0 means no bound
+
+	mu     sync.Mutex
+	level  int64
+	filled time.Time // the time for which level is correct
 }
+
+// NewRate makes a Rate of so many bytes per second; 0 means no bound.
+func NewRate(perSecond int64) *Rate { return &Rate{perSecond: perSecond} }
 
 // PauseForRate is after which time Output.Grant should be asked again.
 const PauseForRate = 10 * time.Millisecond
 
 // grant takes up to n bytes from the bucket, at least one, and waits until they are available.
-func (r *rate) grant(ctx context.Context, g *Guest, n int) (int, error) {
+func (r *Rate) grant(ctx context.Context, g *Guest, n int) (int, error) {
 	for {
 		if granted, ok := r.take(n); ok {
 			return granted, nil
@@ -312,10 +317,12 @@ func (r *rate) grant(ctx context.Context, g *Guest, n int) (int, error) {
 }
 
 // take takes up to n bytes from the bucket, at least one, if there are enough.
-func (r *rate) take(n int) (granted int, ok bool) {
+func (r *Rate) take(n int) (granted int, ok bool) {
 	if r.perSecond <= 0 {
 		return n, true
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	now := time.Now()
 	if gained := int64(now.Sub(r.filled).Seconds() * float64(r.perSecond)); gained > 0 {
 		r.level, r.filled = min(r.level+gained, r.perSecond), now

@@ -9,6 +9,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/instance"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/stdio"
 )
 
 // moduleCommand is the work of a WASI command in a core module: one instance, in one store, on one
@@ -25,7 +26,7 @@ type moduleCommand struct {
 }
 
 // work implements unit.
-func (m *module) work(e *Engine, cfg wasi.Config, h *hosted) (work, error) {
+func (m *module) work(e *Engine, _ runtime.Spec, cfg wasi.Config, _ *stdio.Output, h *hosted) (work, error) {
 	host, err := preview1.New(cfg)
 	if err != nil {
 		return nil, err
@@ -33,6 +34,9 @@ func (m *module) work(e *Engine, cfg wasi.Config, h *hosted) (work, error) {
 	h.wasi = host
 	return &moduleCommand{engine: e, module: m, hosted: h}, nil
 }
+
+// resident implements work.
+func (c *moduleCommand) resident() bool { return true }
 
 // run implements work.
 func (c *moduleCommand) run(pays payer, started func()) (ending, error) {

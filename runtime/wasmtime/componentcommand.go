@@ -9,10 +9,18 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/command"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/instance"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/stdio"
 )
 
-// takes implements unit.
-func (p *program) takes() int { return p.plan.slots }
+var errNoCommand = errors.New("the component is an HTTP handler, and has no command to run (wasi:cli/run)")
+
+// takes implements unit. A handler's instances take theirs when there are requests.
+func (p *program) takes(spec runtime.Spec) int {
+	if p.serves(spec) {
+		return 0
+	}
+	return p.plan.slots
+}
 
 // check implements unit.
 func (p *program) check(limit int64) error { return p.plan.needs.check(limit) }
@@ -23,7 +31,13 @@ var errListens = errors.New("a component cannot be given listening sockets: only
 func (p *program) listens() bool { return false }
 
 // work implements unit.
-func (p *program) work(e *Engine, cfg wasi.Config, h *hosted) (work, error) {
+func (p *program) work(e *Engine, spec runtime.Spec, cfg wasi.Config, out *stdio.Output, h *hosted) (work, error) {
+	if p.serves(spec) {
+		return newComponentHandler(e, p, spec, cfg, out, h)
+	}
+	if !p.command.IsCommand() {
+		return nil, errNoCommand
+	}
 	host, err := command.NewHost(h.ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -44,6 +58,9 @@ type componentCommand struct {
 	used    runtime.Stats // as last seen
 	killed  bool
 }
+
+// resident implements work.
+func (c *componentCommand) resident() bool { return true }
 
 // run implements work.
 func (c *componentCommand) run(pays payer, started func()) (ending, error) {

@@ -149,9 +149,9 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.S
 		return nil, err
 	}
 	var g *guest
-	err = e.slots.Take(u.takes() - slots)
+	err = e.slots.Take(u.takes(spec) - slots)
 	if err == nil {
-		slots = u.takes()
+		slots = u.takes(spec)
 		g, err = e.newGuest(spec, streams, u)
 	}
 	if err != nil {

@@ -86,7 +86,7 @@ func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, u unit) (*
 		out:     out,
 		stdin:   stdin,
 		account: own,
-		slots:   u.takes(),
+		slots:   u.takes(spec),
 		limit:   limit,
 		started: make(chan struct{}),
 		done:    make(chan struct{}),
@@ -120,7 +120,7 @@ func (e *Engine) newWork(u unit, spec runtime.Spec, stdin io.Reader, out *stdio.
 	case len(spec.Listen) > 0 && spec.Of.Pod == "": // a pod's ports only say what it may listen on
 		return nil, errListens
 	}
-	return u.work(e, wasi.Config{
+	return u.work(e, spec, wasi.Config{
 		Args:       spec.Args,
 		Env:        spec.Env,
 		WorkDir:    spec.WorkDir,
@@ -132,7 +132,7 @@ func (e *Engine) newWork(u unit, spec runtime.Spec, stdin io.Reader, out *stdio.
 		Files:      e.files,
 		Pace:       h.pace.Between,
 		Listeners:  listeners, // the host owns them, even if it cannot be made
-	}, h)
+	}, out, h)
 }
 
 func (e *Engine) open(spec runtime.Spec) (containerLog, error) {
@@ -226,14 +226,9 @@ func (g *guest) kill() {
 	}
 }
 
-// run runs the guest from its start to its end, on its own thread. The thread ends with the guest,
-// because its priority cannot be restored.
+// run runs the guest from its start to its end.
 func (g *guest) run() {
-	goruntime.LockOSThread()
-	g.engine.stepBack()
-	g.engine.ticker.Acquire()
-	err := g.live()
-	g.engine.ticker.Release()
+	err := g.reside()
 	g.endCommands()
 	select {
 	case <-g.started:
@@ -257,6 +252,19 @@ func (g *guest) run() {
 	g.leave()
 	close(g.done)
 	g.engine.remove(g)
+}
+
+// reside runs the guest, on a thread of its own if it needs one. The thread ends with the guest,
+// because its priority cannot be restored.
+func (g *guest) reside() error {
+	if !g.work.resident() {
+		return g.live()
+	}
+	goruntime.LockOSThread()
+	g.engine.stepBack()
+	g.engine.ticker.Acquire()
+	defer g.engine.ticker.Release()
+	return g.live()
 }
 
 // stepBack gives the calling thread, which will run a guest, a lower priority than the agent's.

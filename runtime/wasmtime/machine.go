@@ -49,11 +49,16 @@ type planCalls interface {
 // what it needs. It keeps the plan open. paid says that another guest of the container pays for
 // what the host holds for the code.
 func (e *Engine) newMachine(p *componentPlan, h *hosted, a *account, paid bool) (*machine, error) {
+	return e.newMachineBeside(p, h, a, p.needs.beside(paid))
+}
+
+// newMachineBeside is newMachine with the bytes that the host holds for the machine.
+func (e *Engine) newMachineBeside(p *componentPlan, h *hosted, a *account, beside int64) (*machine, error) {
 	s, err := newShared(h, a)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.take(p.needs, a, paid); err != nil {
+	if err := s.take(p.needs, a, beside); err != nil {
 		s.close()
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 
+	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/codecache"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
@@ -58,7 +59,7 @@ func (m *module) key() string { return m.digest }
 func (m *module) holds() int64 { return m.codeSize + m.known }
 
 // takes implements unit.
-func (m *module) takes() int { return m.slots }
+func (m *module) takes(runtime.Spec) int { return m.slots }
 
 // listens implements unit.
 func (m *module) listens() bool { return true }

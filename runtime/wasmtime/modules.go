@@ -18,17 +18,18 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/codecache"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/compile"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/stdio"
 )
 
 // unit is what a guest runs, and what stays in memory between guests: a *module or a *program.
 type unit interface {
 	key() string
-	holds() int64 // bytes of this process
-	takes() int   // slots of the engine, for each guest
+	holds() int64                // bytes of this process
+	takes(spec runtime.Spec) int // slots of the engine, for each guest
 	check(limit int64) error
 	listens() bool // whether it can be given listening sockets
 	// work makes the work of a guest. From then on the work owns the unit.
-	work(e *Engine, cfg wasi.Config, h *hosted) (work, error)
+	work(e *Engine, spec runtime.Spec, cfg wasi.Config, out *stdio.Output, h *hosted) (work, error)
 	close()
 }
 

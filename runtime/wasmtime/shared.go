@@ -111,10 +111,8 @@ func (s *shared) limit(limited bool) { C.shared_limit(s.native, C.bool(limited))
 // memory returns how many bytes the guest has taken from its account.
 func (s *shared) memory() int64 { return int64(C.shared_memory(s.native)) }
 
-// take takes what the guest needs at its start. paid says that another guest of the container pays
-// for what the host holds for its code.
-func (s *shared) take(n needs, a *account, paid bool) error {
-	beside := n.beside(paid)
+// take takes what the guest needs at its start. beside is what the host holds for it.
+func (s *shared) take(n needs, a *account, beside int64) error {
 	if !C.shared_take(s.native, C.int64_t(n.memories), C.int64_t(n.tables), C.int64_t(beside)) {
 		return fmt.Errorf("the guest needs %d bytes at the start (memory %d, tables %d, beside %d), and its container has taken %d bytes of its limit",
 			n.memories+n.tables+beside, n.memories, n.tables, beside, a.used())

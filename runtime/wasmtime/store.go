@@ -69,7 +69,7 @@ var (
 // instantiate makes the instance and runs the module's start section. paid says that another guest
 // of the container already pays for the host's data about the module.
 func (s *store) instantiate(m *module, a *account, paid bool) error {
-	if err := s.take(m.needs, a, paid); err != nil {
+	if err := s.take(m.needs, a, m.needs.beside(paid)); err != nil {
 		return err
 	}
 	if err := takeOutcome(C.command_instantiate(s.own, m.imports.native, C.int64_t(m.needs.memories)), m); err != nil {

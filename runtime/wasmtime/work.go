@@ -3,13 +3,15 @@ package wasmtime
 import "github.com/krustlet-go/krustlet-wasi/runtime"
 
 // work is what a guest runs. A guest (guest.go) has what all kinds of work share: its log and
-// streams, its account of memory, its kill, its exit. So far there is one kind, a command in a core
-// module (command.go). Another kind may have several stores, and threads in addition to the guest's
-// own.
+// streams, its account of memory, its kill, its exit. The kinds are a command in a core module
+// (command.go), a command that is a component (componentcommand.go), and an HTTP handler
+// (componenthandler.go).
 //
-// run is called at most once, on the guest's own thread. Any goroutine may call the other methods
+// run is called at most once, on the guest's own thread if the work is resident. Any goroutine may call the other methods
 // until close. close is the last call; it is called even if run was never called.
 type work interface {
+	// resident reports whether run needs a thread of its own from its start to its end.
+	resident() bool
 	// run does the work, and returns when everything of it has ended. It calls started once, as
 	// soon as the guest runs. The error is the reason why the guest could not start; then run has
 	// not called started.

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/binary"
@@ -16,17 +15,17 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// Program is a component that is a command.
+// Program is a component that is a command, an HTTP handler, or both.
 type Program struct {
 	program *instance.Program
-	run     *link.Func
+	run     *link.Func // nil if it is no command
+	handle  *link.Func // nil if it is no handler
+	wasi    int        // of handle: 2 or 3
 }
 
-// errHandler is the error of a component that is only an HTTP handler.
-var errHandler = errors.New("the component is an HTTP handler, and this version runs only commands (wasi:cli/run)")
-
-// Load makes a Program of a component's file. If the component exports run of WASI 0.2 and of 0.3,
-// that of 0.3 is taken. The Program keeps no part of the file but the core modules of its Plan.
+// Load makes a Program of a component's file. If the component exports run, or handle, of WASI 0.2
+// and of 0.3, that of 0.3 is taken. The Program keeps no part of the file but the core modules of
+// its Plan.
 func Load(file []byte) (*Program, error) {
 	c, err := binary.Decode(file)
 	if err != nil {
@@ -39,24 +38,44 @@ func Load(file []byte) (*Program, error) {
 	if err := w.Check(); err != nil {
 		return nil, err
 	}
-	if w.Run.Name == "" {
-		return nil, errHandler
-	}
 	linked, err := link.Link(c)
 	if err != nil {
 		return nil, fmt.Errorf("linking the component: %w", err)
 	}
-	run := runOf(linked.Exports, w.Run)
-	if run == nil {
-		return nil, fmt.Errorf("the component exports %s, and the function run in it is not that of WASI", w.Run.Name)
+	p := &Program{}
+	if err := p.find(linked.Exports, w); err != nil {
+		return nil, err
 	}
-	program, err := instance.Bind(linked, functions)
-	if err != nil {
+	if p.program, err = instance.Bind(linked, functions); err != nil {
 		return nil, err
 	}
 	linked.Exports = nil // they may keep all of the component's definitions
-	return &Program{program: program, run: run}, nil
+	return p, nil
 }
+
+// find finds the functions that the node calls.
+func (p *Program) find(exports *link.Instance, w world.World) error {
+	if w.Run.Name != "" {
+		if p.run = runOf(exports, w.Run); p.run == nil {
+			return fmt.Errorf("the component exports %s, and the function run in it is not that of WASI", w.Run.Name)
+		}
+	}
+	if w.Handle.Name == "" {
+		return nil
+	}
+	handle, err := handleOf(exports, w.Handle)
+	if err != nil {
+		return err
+	}
+	p.handle, p.wasi = handle, w.Handle.WASI
+	return nil
+}
+
+// IsCommand reports whether the component is a command.
+func (p *Program) IsCommand() bool { return p.run != nil }
+
+// Handles is the minor version of WASI whose HTTP handler the component is, 2 or 3, or 0.
+func (p *Program) Handles() int { return p.wasi }
 
 // runOf returns the function that a command exports, or nil if it has another type.
 func runOf(exports *link.Instance, e world.Entry) *link.Func {

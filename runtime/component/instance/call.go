@@ -16,7 +16,9 @@ type invocation struct {
 	lift  func(result canon.Value)
 	begun bool
 	ended bool
-	done  chan struct{} // closed when ended
+	done  chan struct{} // closed when ended; nil of an Export
+	// exited is called in the turn when the task has ended; nil of what Call makes.
+	exited func()
 }
 
 func (i *invocation) start(args canon.Place) {
@@ -30,7 +32,16 @@ func (i *invocation) resolve(result canon.Value, _ bool) {
 		i.lift(result)
 	}
 	i.ended = true
-	close(i.done)
+	if i.done != nil {
+		close(i.done)
+	}
+}
+
+// exit hears that the task has ended, which may be long after it had a result.
+func (i *invocation) exit() {
+	if i.exited != nil {
+		i.exited()
+	}
 }
 
 func (i *invocation) hasEnded() bool { return i.ended }

@@ -32,6 +32,7 @@ type scheduler struct {
 	turn    chan struct{} // full if the turn is taken
 	home    *fiber        // the goroutine that has the turn
 	atHome  bool          // it waits for the loop to come back
+	alone   bool          // the only task waits on its stack
 	loop    *fiber        // that has the loop
 	fiber   *fiber        // that runs
 	current *thread

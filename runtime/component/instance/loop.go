@@ -66,6 +66,8 @@ func (x *Instance) waitAlone(t *thread) bool {
 	in := t.task.in
 	in.leaveTo(nil)
 	x.current = nil
+	x.alone = true
+	defer func() { x.alone = false }()
 	for {
 		x.poll()
 		x.follow()

@@ -99,6 +99,9 @@ func (t *task) exit() {
 		t.in.exclusive = nil
 	}
 	t.in.x.tasks--
+	if i, ok := t.caller.(*invocation); ok {
+		i.exit()
+	}
 }
 
 func (t *task) start() {

@@ -31,3 +31,13 @@ func named(r *types.Resource, name string) bool {
 	d, ok := r.Owner.(*link.Definer)
 	return ok && d.Interface != "" && d.Interface+"#"+r.Name == name
 }
+
+// Compare returns an error if a function that a component exports is not of the type that the
+// table has for it.
+func Compare(table *Table, iface, name string, t *types.Func) error {
+	f := table.Find(iface, name)
+	if f == nil {
+		return errNoFunction
+	}
+	return table.Check(f, t, named)
+}

@@ -75,10 +75,10 @@ func (e *Exchange) Respond(h Head) error {
 }
 
 // Fail says that there is no response, and why: a code of WASI with its text, or what ended the
-// guest. After a response it ends that. Only the first call counts.
+// guest. After a response it ends that, unless that has ended. Only the first call counts.
 func (e *Exchange) Fail(why error) {
 	e.mu.Lock()
-	if e.failed == nil {
+	if e.failed == nil && !(e.response != nil && e.Answer.Ended()) {
 		e.failed = why
 	}
 	e.mu.Unlock()

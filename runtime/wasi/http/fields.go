@@ -192,3 +192,6 @@ func (f *Fields) Clone() (*Fields, error) {
 
 // View returns fields that show the same list and cannot be changed. The error is as of Clone.
 func (f *Fields) View() (*Fields, error) { return newFields(f.room, f.list, true) }
+
+// IsForbidden reports whether a field of that name, in lower case, is the host's.
+func IsForbidden(name string) bool { return forbidden[name] }

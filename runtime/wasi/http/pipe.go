@@ -225,6 +225,10 @@ func (p *Pipe) Discard(n int) {
 		return
 	}
 	p.mu.Lock()
+	if p.gone != nil { // they are lost already
+		p.mu.Unlock()
+		return
+	}
 	p.n -= n
 	p.from = (p.from + n) % len(p.ring)
 	if p.n == 0 {

@@ -16,18 +16,27 @@ import (
 // Open opens a listening socket for each address of spec.Listen, and fails if one cannot be
 // opened. It also opens sockets for those addresses of spec.ListenFree that are free.
 func Open(spec runtime.Spec) ([]*net.TCPListener, error) {
-	var open []*net.TCPListener
-	for _, address := range spec.Listen {
-		l, err := on(address, spec.Of)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listening on %s: %w", address, err), Close(open))
-		}
-		open = append(open, l)
+	open, err := All(spec.Listen, spec.Of)
+	if err != nil {
+		return nil, err
 	}
 	for _, address := range spec.ListenFree {
 		if l, err := on(address, spec.Of); err == nil {
 			open = append(open, l)
 		}
+	}
+	return open, nil
+}
+
+// All opens a listening socket for each address, and fails if one cannot be opened.
+func All(addresses []string, of runtime.Origin) ([]*net.TCPListener, error) {
+	var open []*net.TCPListener
+	for _, address := range addresses {
+		l, err := on(address, of)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("listening on %s: %w", address, err), Close(open))
+		}
+		open = append(open, l)
 	}
 	return open, nil
 }

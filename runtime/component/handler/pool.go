@@ -1,0 +1,459 @@
+package handler
+
+import (
+	"context"
+	"errors"
+	goruntime "runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/command"
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/instance"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
+)
+
+// Config is what a Pool needs. Its functions are called by many goroutines at a time.
+type Config struct {
+	Program  *command.Program
+	Settings runtime.HTTP
+	// Make makes what one more instance runs on, and its host. The error is a *BusyError if there
+	// may be room for it later.
+	Make func(number uint64) (Machine, *command.Host, error)
+	// Memory is from where bodies on their way take their memory; it may be nil.
+	Memory http.Memory
+	// Ended is told why an instance has ended that was not to end.
+	Ended func(number uint64, cause Cause, err error)
+}
+
+// Machine is what an instance runs on.
+type Machine interface {
+	instance.Engine
+	// Thread makes the calling thread one of the guest's until end is called on it. The caller has
+	// locked its goroutine to it.
+	Thread() (end func(), err error)
+	// Kill ends code of the guest, and the host's calls for it. Any goroutine may call it until
+	// Close.
+	Kill()
+	// OutOfMemory reports whether the guest was refused memory, which may be why there is the error.
+	OutOfMemory(err error) bool
+	// Close frees it, with its host.
+	Close()
+}
+
+// BusyError says that there is no room for one more instance now.
+type BusyError struct{ Err error }
+
+func (e *BusyError) Error() string { return e.Err.Error() }
+func (e *BusyError) Unwrap() error { return e.Err }
+
+// Cause is why an instance has ended.
+type Cause uint8
+
+// Causes.
+const (
+	Trapped Cause = iota // a trap, an exit, or another error of the guest
+	NoMemory
+	TimedOut
+	Stopped // by the pool's owner
+)
+
+// Errors of a request that gets no instance.
+var (
+	errQueueFull = errors.New("too many requests wait for an instance")
+	errWaited    = errors.New("no instance was free in time")
+	errClosed    = errors.New("the handler has ended")
+)
+
+// How long an instance is kept that answers nothing, and how many are kept ready that have answered
+// nothing yet.
+const idleTime = 20 * time.Second
+
+// Pool has the instances of one guest.
+type Pool struct {
+	cfg      Config
+	settings runtime.HTTP
+	spread   int // how many instances there are before some answer several requests at a time
+
+	sessions sync.WaitGroup
+
+	mu      sync.Mutex
+	members map[*member]struct{}
+	making  int
+	free    []*member // that answer nothing; the last one was used last
+	waiting []*waiter
+	number  uint64
+	closed  bool
+	sweep   *time.Timer
+	spares  sync.WaitGroup // goroutines that make instances before they are needed
+	spare   bool           // one of them runs
+
+	counts
+}
+
+// waiter is a request that waits for an instance.
+type waiter struct {
+	got chan *member // nil in it: make one
+}
+
+// New makes a pool. There is no instance until a request comes.
+func New(cfg Config) *Pool {
+	p := &Pool{cfg: cfg, settings: withDefaults(cfg.Settings, cfg.Program.Handles()), members: map[*member]struct{}{}, spread: 1}
+	if cfg.Program.Handles() == 3 {
+		p.spread = goruntime.GOMAXPROCS(0)
+	}
+	return p
+}
+
+// withDefaults sets the settings of instances that are 0.
+func withDefaults(s runtime.HTTP, wasi int) runtime.HTTP {
+	set := func(n *int, d int) {
+		if *n <= 0 {
+			*n = d
+		}
+	}
+	wait := func(n *time.Duration, d time.Duration) {
+		if *n <= 0 {
+			*n = d
+		}
+	}
+	set(&s.Instances, runtime.DefaultHTTPInstances)
+	set(&s.Queue, runtime.DefaultHTTPQueue)
+	wait(&s.QueueTimeout, runtime.DefaultHTTPQueueTimeout)
+	wait(&s.FirstByteTimeout, runtime.DefaultHTTPFirstByteTimeout)
+	wait(&s.Timeout, runtime.DefaultHTTPTimeout)
+	if wasi == 3 {
+		set(&s.Requests, runtime.DefaultHTTPRequests)
+		set(&s.Reuse, runtime.DefaultHTTPReuse3)
+	} else {
+		s.Requests = 1
+		set(&s.Reuse, runtime.DefaultHTTPReuse2)
+	}
+	return s
+}
+
+// acquire gets an instance for one more request of it.
+func (p *Pool) acquire(ctx context.Context) (*member, error) {
+	p.mu.Lock()
+	m, may := p.choose()
+	if m != nil || p.closed {
+		p.mu.Unlock()
+		return p.warm(m)
+	}
+	if may {
+		p.making++
+	}
+	p.mu.Unlock()
+	if may {
+		m, err := p.add(1)
+		var busy *BusyError
+		if !errors.As(err, &busy) || p.size() == 0 {
+			return m, err
+		}
+	}
+	return p.wait(ctx)
+}
+
+// warm returns a member that was there, or the error of a closed pool.
+func (p *Pool) warm(m *member) (*member, error) {
+	if m == nil {
+		return nil, errClosed
+	}
+	p.counts.warm.Add(1)
+	return m, nil
+}
+
+// choose takes a place in an instance, or else says whether another one may be made. The mutex is
+// held.
+func (p *Pool) choose() (m *member, may bool) {
+	if p.closed {
+		return nil, false
+	}
+	if n := len(p.free); n > 0 {
+		m = p.free[n-1]
+		p.free = p.free[:n-1]
+		m.enter()
+		return m, false
+	}
+	all := len(p.members) + p.making
+	if all < min(p.spread, p.settings.Instances) {
+		return nil, true
+	}
+	if p.settings.Requests > 1 {
+		for other := range p.members {
+			if other.hasPlace() && (m == nil || other.under < m.under) {
+				m = other
+			}
+		}
+		if m != nil {
+			m.enter()
+			return m, false
+		}
+	}
+	return nil, all < p.settings.Instances
+}
+
+func (p *Pool) size() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.members)
+}
+
+// wait has the request wait for an instance.
+func (p *Pool) wait(ctx context.Context) (*member, error) {
+	w := &waiter{got: make(chan *member, 1)}
+	p.mu.Lock()
+	if len(p.waiting) >= p.settings.Queue {
+		p.mu.Unlock()
+		return nil, errQueueFull
+	}
+	p.waiting = append(p.waiting, w)
+	p.serveWaiting()
+	p.mu.Unlock()
+	timer := time.NewTimer(p.settings.QueueTimeout)
+	defer timer.Stop()
+	select {
+	case m := <-w.got:
+		return p.given(ctx, m)
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	p.mu.Lock()
+	if i := slices.Index(p.waiting, w); i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+	}
+	p.mu.Unlock()
+	select {
+	case m := <-w.got: // it came at the same time
+		return p.given(ctx, m)
+	default:
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return nil, errWaited
+}
+
+// given is what a request does with what it waited for.
+func (p *Pool) given(ctx context.Context, m *member) (*member, error) {
+	if m != nil {
+		return p.warm(m)
+	}
+	if p.isClosed() {
+		return nil, errClosed
+	}
+	m, err := p.add(1)
+	var busy *BusyError
+	if errors.As(err, &busy) && p.size() > 0 {
+		return p.wait(ctx)
+	}
+	return m, err
+}
+
+func (p *Pool) isClosed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
+// serveWaiting gives those that wait what there is. The mutex is held.
+func (p *Pool) serveWaiting() {
+	for len(p.waiting) > 0 {
+		m, may := p.choose()
+		if m == nil && !may && !p.closed {
+			return
+		}
+		w := p.waiting[0]
+		p.waiting = p.waiting[1:]
+		if may {
+			p.making++
+		}
+		w.got <- m
+	}
+}
+
+// add makes an instance with a number of requests under way. The caller has counted it in making.
+func (p *Pool) add(under int) (*member, error) {
+	p.mu.Lock()
+	p.number++
+	number := p.number
+	p.mu.Unlock()
+	m, err := p.make(number, under)
+	if err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if m != nil {
+			delete(p.members, m)
+		} else {
+			p.making--
+		}
+		var busy *BusyError
+		if !errors.As(err, &busy) {
+			p.serveWaiting()
+		}
+		return nil, err
+	}
+	if under > 0 {
+		p.counts.cold.Add(1)
+	}
+	return m, nil
+}
+
+// make makes an instance. If it fails with a member, that is among those of the pool.
+func (p *Pool) make(number uint64, under int) (*member, error) {
+	machine, host, err := p.cfg.Make(number)
+	if err != nil {
+		return nil, err
+	}
+	m := &member{pool: p, number: number, machine: machine, under: under, served: under, sessions: map[*session]struct{}{}}
+	p.mu.Lock()
+	p.making--
+	p.members[m] = struct{}{}
+	killed := p.closed
+	p.mu.Unlock()
+	if killed {
+		m.kill(Stopped)
+	}
+	stop := time.AfterFunc(p.settings.FirstByteTimeout, func() { m.kill(TimedOut) })
+	defer stop.Stop()
+	goruntime.LockOSThread()
+	defer goruntime.UnlockOSThread()
+	end, err := machine.Thread()
+	if err == nil {
+		var h *command.Handler
+		h, err = p.cfg.Program.NewHandler(machine, host)
+		end()
+		m.mu.Lock()
+		m.handler = h
+		m.mu.Unlock()
+	}
+	if err != nil {
+		err = m.failed(err)
+		m.closeMachine()
+		return m, err
+	}
+	p.mu.Lock()
+	m.ready = true
+	p.mu.Unlock()
+	return m, nil
+}
+
+// release gives back a place in an instance.
+func (p *Pool) release(m *member) {
+	p.mu.Lock()
+	m.under--
+	idle := m.under == 0
+	ends := idle && (m.retired || m.served >= p.settings.Reuse || p.closed)
+	if idle && !ends {
+		m.since = time.Now()
+		p.free = append(p.free, m)
+		p.sweepIn(idleTime)
+	}
+	if !ends {
+		p.serveWaiting()
+	}
+	p.mu.Unlock()
+	if ends {
+		p.remove(m)
+	}
+}
+
+// remove ends an instance that answers nothing.
+func (p *Pool) remove(m *member) {
+	m.close()
+	p.mu.Lock()
+	delete(p.members, m)
+	p.serveWaiting()
+	spare := !m.retired && !p.closed && !p.spare && len(p.members)+p.making == 0 && p.settings.Reuse > 0
+	if spare {
+		p.spare = true
+		p.making++
+		p.spares.Add(1)
+	}
+	p.mu.Unlock()
+	if spare {
+		go p.addSpare()
+	}
+}
+
+// addSpare makes an instance for the next request, if the last one has ended: the request will find
+// it ready. If it fails, the request finds out.
+func (p *Pool) addSpare() {
+	defer p.spares.Done()
+	m, err := p.add(0)
+	p.mu.Lock()
+	p.spare = false
+	if err == nil {
+		m.since = time.Now()
+		p.free = append(p.free, m)
+		p.sweepIn(idleTime)
+		p.serveWaiting()
+	}
+	p.mu.Unlock()
+}
+
+// sweepIn looks for instances that are not used, after a while. The mutex is held.
+func (p *Pool) sweepIn(d time.Duration) {
+	if p.sweep == nil && !p.closed {
+		p.sweep = time.AfterFunc(d, p.sweepNow)
+	}
+}
+
+func (p *Pool) sweepNow() {
+	p.mu.Lock()
+	p.sweep = nil
+	var old []*member
+	for len(p.free) > 0 && time.Since(p.free[0].since) >= idleTime {
+		m := p.free[0]
+		m.retired = true
+		old = append(old, m)
+		p.free = p.free[1:]
+	}
+	if len(p.free) > 0 {
+		p.sweepIn(idleTime - time.Since(p.free[0].since))
+	}
+	if p.closed {
+		p.mu.Unlock()
+		return // Close has them
+	}
+	p.spares.Add(1) // so that Close waits
+	p.mu.Unlock()
+	defer p.spares.Done()
+	for _, m := range old {
+		p.remove(m)
+	}
+}
+
+// Close kills all instances, and returns when nothing of them is left. ServeHTTP fails from now on;
+// what the server still runs of it has to be able to end: its connections are closed.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	p.closed = true
+	if p.sweep != nil {
+		p.sweep.Stop()
+	}
+	free := p.free
+	p.free = nil
+	all := make([]*member, 0, len(p.members))
+	for m := range p.members {
+		all = append(all, m)
+	}
+	p.serveWaiting()
+	p.mu.Unlock()
+	for _, m := range all {
+		m.kill(Stopped)
+	}
+	p.spares.Wait()
+	p.sessions.Wait()
+	for _, m := range free {
+		p.remove(m)
+	}
+	p.mu.Lock()
+	late := p.free // of goroutines that made one meanwhile
+	p.free = nil
+	p.mu.Unlock()
+	for _, m := range late {
+		p.remove(m)
+	}
+}

@@ -1,0 +1,126 @@
+package handler
+
+import (
+	"errors"
+	"io"
+	nethttp "net/http"
+	"strings"
+	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
+)
+
+// fill makes the exchange of a request.
+func (s *session) fill() {
+	r, e := s.r, &s.exchange
+	e.Method, e.Authority, e.PathWithQuery = r.Method, r.Host, r.RequestURI
+	e.Scheme = "http"
+	if r.TLS != nil {
+		e.Scheme = "https"
+	}
+	if !strings.HasPrefix(e.PathWithQuery, "/") && e.PathWithQuery != "*" {
+		e.PathWithQuery = r.URL.RequestURI() // of a request with a whole URL, as proxies get them
+	}
+	e.Headers = fieldsOf(r.Header)
+	e.Answer = &s.answer
+	s.answer.Memory, s.answer.Lazy = s.pool.cfg.Memory, true
+	if r.Body != nil && r.Body != nethttp.NoBody {
+		s.body = &http.Pipe{Memory: s.pool.cfg.Memory, Begin: s.beginBody}
+		e.Body = s.body
+	}
+}
+
+// fieldsOf returns the fields of a header that are a guest's.
+func fieldsOf(h nethttp.Header) []http.Field {
+	n := 0
+	for _, values := range h {
+		n += len(values)
+	}
+	fields := make([]http.Field, 0, n)
+	for name, values := range h {
+		name = lower(name)
+		if http.IsForbidden(name) {
+			continue
+		}
+		for _, v := range values {
+			fields = append(fields, http.Field{A: name, B: []byte(v)})
+		}
+	}
+	return fields
+}
+
+// lowered are names as net/http has them, and as guests expect them.
+var lowered = func() map[string]string {
+	all := map[string]string{}
+	for _, name := range []string{
+		"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Content-Encoding", "Content-Length",
+		"Content-Type", "Cookie", "Date", "Etag", "Expect", "If-Match", "If-Modified-Since", "If-None-Match", "Origin", "Range", "Referer",
+		"Te", "Trailer", "Traceparent", "Tracestate", "User-Agent", "X-Forwarded-For", "X-Forwarded-Proto", "X-Request-Id",
+	} {
+		all[name] = strings.ToLower(name)
+	}
+	return all
+}()
+
+func lower(name string) string {
+	if l, ok := lowered[name]; ok {
+		return l
+	}
+	return strings.ToLower(name)
+}
+
+// beginBody begins to read the request's body: it is called when the guest first wants it.
+func (s *session) beginBody() {
+	s.reading = make(chan struct{})
+	go s.readBody() // it ends before the session: see endBody
+}
+
+// readBody moves the request's body to the guest.
+func (s *session) readBody() {
+	defer close(s.reading)
+	room := make(chan struct{}, 1)
+	for {
+		space, err := s.body.Space()
+		if errors.Is(err, http.ErrNoMemory) {
+			s.body.End(nil, err)
+			return
+		}
+		if err != nil {
+			return
+		}
+		if len(space) == 0 {
+			s.body.OnSpace(func() { room <- struct{}{} })
+			<-room
+			continue
+		}
+		n, err := s.r.Body.Read(space)
+		s.body.Commit(n)
+		switch {
+		case errors.Is(err, io.EOF):
+			s.read.Store(true)
+			s.body.End(fieldsOf(s.r.Trailer), nil)
+			return
+		case err != nil:
+			s.body.End(nil, err)
+			return
+		}
+	}
+}
+
+// endBody ends the reading of the body, and waits for it.
+func (s *session) endBody() {
+	if s.body == nil {
+		return
+	}
+	s.body.Close(nil)
+	if s.reading == nil {
+		return
+	}
+	select {
+	case <-s.reading:
+	default:
+		// It waits for the client. The connection cannot be used again: its next bytes are this body's.
+		_ = s.control.SetReadDeadline(time.Unix(1, 0))
+		<-s.reading
+	}
+}

@@ -1,0 +1,390 @@
+package handler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	nethttp "net/http"
+	goruntime "runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
+)
+
+// session is a request that an instance answers.
+type session struct {
+	pool     *Pool
+	w        nethttp.ResponseWriter
+	r        *nethttp.Request
+	control  *nethttp.ResponseController
+	exchange http.Exchange
+	answer   http.Pipe
+	body     *http.Pipe    // nil if there is none
+	reading  chan struct{} // closed when the body is read no more; nil before it began
+
+	member  *member
+	wake    chan struct{} // holds one
+	changed atomic.Bool   // there is something to send
+	exited  atomic.Bool   // the guest's function has ended, or the instance
+	begun   time.Time
+	gone    atomic.Bool // the client has gone
+	read    atomic.Bool // the request's body was read to its end
+
+	watching sync.Mutex
+	watch    *time.Timer // nil when the session is over
+	leftAt   time.Time   // when the client was found to have gone
+	late     bool        // the answer has taken too long
+
+	// These belong to the one that sends.
+	head    bool // it was sent
+	written bool // all was sent, or cannot be
+	failed  bool // the answer has to be cut off
+
+	// These belong to the instance's turn.
+	driving bool
+	sender  chan struct{} // closed when another goroutine has sent all; nil if there is none
+}
+
+// ServeHTTP answers a request. It panics with http.ErrAbortHandler if an answer cannot be completed
+// that was begun.
+func (p *Pool) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
+	if !p.enter() {
+		refuse(w, errClosed)
+		return
+	}
+	defer p.sessions.Done()
+	s := &session{pool: p, w: w, r: r, control: nethttp.NewResponseController(w), wake: make(chan struct{}, 1), begun: time.Now()}
+	s.fill()
+	m, err := p.acquire(r.Context())
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	s.member = m
+	if s.serve() {
+		panic(nethttp.ErrAbortHandler)
+	}
+}
+
+func (p *Pool) enter() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.sessions.Add(1)
+	return true
+}
+
+// serve answers, and reports whether the answer has to be cut off.
+func (s *session) serve() (failed bool) {
+	m := s.member
+	if s.body != nil && s.r.ProtoMajor == 1 {
+		_ = s.control.EnableFullDuplex() // it fails for a server that has no such thing
+	}
+	inline := s.pool.cfg.Program.Handles() == 2
+	tell := s.change
+	if inline {
+		tell = s.send
+	}
+	s.exchange.OnChange(tell)
+	s.onBytes(tell)
+	if err := m.join(s); err != nil {
+		s.exchange.Fail(err)
+		s.exited.Store(true)
+	} else if err := m.handler.Begin(&s.exchange, s.exit); err != nil {
+		m.fail(err)
+	}
+	s.beginWatch()
+	for !s.over() {
+		s.step(inline)
+	}
+	s.endWatch()
+	if s.exited.Load() {
+		s.leave()
+	} else {
+		s.pool.sessions.Add(1) // the caller's is not done yet
+		go s.settle()
+	}
+	s.endBody()
+	return s.failed
+}
+
+// over reports whether the server's part is over.
+func (s *session) over() bool {
+	if !s.written {
+		return false
+	}
+	return s.exited.Load() || s.pool.cfg.Program.Handles() == 3
+}
+
+// onBytes has tell called when the guest's part of the answer has to be sent, again and again.
+func (s *session) onBytes(tell func()) {
+	s.answer.OnBytes(func() {
+		tell()
+		if !s.answer.Ended() {
+			s.onBytes(tell)
+		}
+	})
+}
+
+// step runs the guest until there is something to send, or waits for that, and sends it.
+func (s *session) step(inline bool) {
+	x := s.member.handler.Instance()
+	if x.Take(s.wake) {
+		s.drive()
+		x.Give()
+	}
+	if s.sender != nil {
+		<-s.sender
+		return
+	}
+	if !inline || s.exited.Load() {
+		s.send()
+	}
+}
+
+// drive runs the guest in the turn.
+func (s *session) drive() {
+	m := s.member
+	x := m.handler.Instance()
+	if s.exited.Load() && s.changed.Load() {
+		return
+	}
+	goruntime.LockOSThread()
+	defer goruntime.UnlockOSThread()
+	end, err := m.machine.Thread()
+	if err != nil {
+		m.fail(err)
+		return
+	}
+	s.driving = true
+	err = x.Drive(func() bool { return s.exited.Load() || s.changed.Load() && s.sender == nil })
+	s.driving = false
+	end()
+	if err != nil {
+		m.fail(err)
+	}
+}
+
+// exit hears that the guest's function has ended.
+func (s *session) exit() {
+	s.exited.Store(true)
+	s.signal()
+}
+
+// signal wakes the session's goroutine.
+func (s *session) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// change hears that there is something to send, in the turn or from a pipe. If the session's
+// goroutine cannot come back to send it, as a task of the guest waits on its stack, another one
+// sends it.
+func (s *session) change() {
+	s.changed.Store(true)
+	s.signal()
+	if s.driving && s.sender == nil && s.member.handler.Instance().Held() {
+		s.sender = make(chan struct{})
+		go s.sendAll()
+	}
+}
+
+// sendAll sends until all is sent. The session's goroutine waits for it.
+func (s *session) sendAll() {
+	defer close(s.sender)
+	for {
+		s.send()
+		if s.written {
+			return
+		}
+		<-s.wake
+	}
+}
+
+// settle drives the instance until the guest's function has ended, whose answer was sent.
+func (s *session) settle() {
+	defer s.pool.sessions.Done()
+	ends := time.Now().Add(s.pool.settings.Timeout)
+	patience := s.pool.settings.Timeout
+	if s.failed {
+		patience = min(patience, goneGrace)
+	}
+	var reap *time.Timer
+	var mu sync.Mutex
+	mu.Lock()
+	reap = time.AfterFunc(patience, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		s.member.retire()
+		if s.member.alone() || time.Now().After(ends) {
+			s.member.kill(TimedOut)
+			return
+		}
+		reap.Reset(lookEvery)
+	})
+	mu.Unlock()
+	x := s.member.handler.Instance()
+	for !s.exited.Load() {
+		s.changed.Store(false)
+		if x.Take(s.wake) {
+			s.drive()
+			x.Give()
+		}
+	}
+	mu.Lock()
+	reap.Stop()
+	mu.Unlock()
+	s.leave()
+}
+
+// leave ends the use of the instance.
+func (s *session) leave() {
+	s.member.leave(s)
+	s.answer.Close(nil)
+	if s.body != nil {
+		s.body.End(nil, errGone)
+	}
+	s.pool.release(s.member)
+	if s.reading == nil || isClosed(s.reading) {
+		s.free()
+		return
+	}
+	s.pool.sessions.Add(1)
+	go func() { // until endBody has ended the reading
+		defer s.pool.sessions.Done()
+		<-s.reading
+		s.free()
+	}()
+}
+
+func isClosed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *session) free() {
+	s.answer.Free()
+	if s.body != nil {
+		s.body.Free()
+	}
+}
+
+// errGone is the error of a guest's stream whose client has gone.
+var errGone = errors.New("the client has gone")
+
+// How often a session looks at its client and its time, and how long a guest may go on whose client
+// has gone.
+const (
+	lookEvery = time.Second
+	goneGrace = 5 * time.Second
+)
+
+// nextLook is when the session has to be looked at.
+func (s *session) nextLook() time.Duration {
+	left := s.pool.settings.Timeout
+	if !s.exchange.Answered() {
+		left = min(left, s.pool.settings.FirstByteTimeout)
+	}
+	return max(min(lookEvery, left-time.Since(s.begun)), time.Millisecond)
+}
+
+func (s *session) beginWatch() {
+	s.watching.Lock()
+	defer s.watching.Unlock()
+	s.watch = time.AfterFunc(s.nextLook(), s.look)
+}
+
+func (s *session) endWatch() {
+	s.watching.Lock()
+	defer s.watching.Unlock()
+	s.watch.Stop()
+	s.watch = nil
+}
+
+// look ends a session that has taken too long, and one whose client has gone.
+func (s *session) look() {
+	s.watching.Lock()
+	defer s.watching.Unlock()
+	if s.watch == nil {
+		return
+	}
+	passed := time.Since(s.begun)
+	switch {
+	case s.late, s.gone.Load() && time.Since(s.leftAt) >= goneGrace:
+		s.member.kill(TimedOut)
+		return
+	case passed >= s.pool.settings.Timeout, !s.exchange.Answered() && passed >= s.pool.settings.FirstByteTimeout:
+		s.timeOut()
+	case !s.gone.Load() && s.r.Context().Err() != nil:
+		s.leftAt = time.Now()
+		s.gone.Store(true)
+		s.answer.Close(errGone)
+		if s.body != nil {
+			s.body.End(nil, errGone)
+		}
+		s.changed.Store(true)
+		s.signal()
+		s.member.handler.Instance().Post(func() {}) // so that who drives looks
+	}
+	s.watch.Reset(max(s.nextLook(), lookEvery/4))
+}
+
+// timeOut ends a request that has taken too long. Others that the instance answers may end, as long
+// as its guest lets others run.
+func (s *session) timeOut() {
+	s.late = true
+	m := s.member
+	m.retire()
+	if m.alone() {
+		m.kill(TimedOut)
+		return
+	}
+	alive := make(chan struct{})
+	m.handler.Instance().Post(func() {
+		close(alive)
+		s.exchange.Fail(errTimedOut)
+	})
+	time.AfterFunc(lookEvery, func() {
+		if !isClosed(alive) {
+			m.kill(TimedOut)
+		}
+	})
+}
+
+// refuse answers a request that no instance answers.
+func refuse(w nethttp.ResponseWriter, err error) {
+	if errors.Is(err, context.Canceled) {
+		panic(nethttp.ErrAbortHandler)
+	}
+	status := statusOf(err)
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	if status == nethttp.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintln(w, nethttp.StatusText(status))
+}
+
+// statusOf is the status for an error.
+func statusOf(err error) int {
+	var busy *BusyError
+	switch {
+	case errors.Is(err, errTimedOut):
+		return nethttp.StatusGatewayTimeout
+	case errors.Is(err, errMemory), errors.Is(err, errQueueFull), errors.Is(err, errWaited), errors.Is(err, errClosed),
+		errors.Is(err, errStopped), errors.As(err, &busy):
+		return nethttp.StatusServiceUnavailable
+	}
+	return nethttp.StatusInternalServerError
+}
