@@ -33,6 +33,7 @@ type Pipe struct {
 	hidden   bool // there is what the reader was not told of
 	onBytes  func()
 	onSpace  func()
+	onGone   func()
 }
 
 // Memory counts bytes of the host that a guest pays for.
@@ -317,10 +318,25 @@ func (p *Pipe) Close(why error) {
 	if p.gone == nil {
 		p.gone, p.n, p.from, p.onBytes = why, 0, 0, nil
 	}
-	tell := p.onSpace
-	p.onSpace = nil
+	tell, gone := p.onSpace, p.onGone
+	p.onSpace, p.onGone = nil, nil
 	p.mu.Unlock()
 	call(tell)
+	call(gone)
+}
+
+// OnGone has f called once, when the reader has closed the pipe: by another goroutine, or at once.
+// A later OnGone replaces it, also by nil.
+func (p *Pipe) OnGone(f func()) {
+	p.mu.Lock()
+	p.onGone = f
+	if f != nil && p.gone != nil {
+		p.onGone = nil
+	} else {
+		f = nil
+	}
+	p.mu.Unlock()
+	call(f)
 }
 
 // Free gives back the memory, and closes both ends: a guest may hold its end for longer. Who waits
@@ -337,9 +353,10 @@ func (p *Pipe) Free() {
 	if p.gone == nil {
 		p.gone = ErrGone
 	}
-	bytes, space := p.onBytes, p.onSpace
-	p.onBytes, p.onSpace = nil, nil
+	bytes, space, gone := p.onBytes, p.onSpace, p.onGone
+	p.onBytes, p.onSpace, p.onGone = nil, nil, nil
 	p.mu.Unlock()
 	call(bytes)
 	call(space)
+	call(gone)
 }
