@@ -1,7 +1,18 @@
 // Package http has what the HTTP messages of WASI 0.2 and 0.3 share: fields with their rules, the
-// rules for the parts of requests, and the bounds of both. It knows no binding: what a guest calls
-// is in packages p2 and p3.
+// rules for the parts of requests, the bounds of both, and what is between a server and a guest. It
+// knows no binding: what a guest calls is in packages p2 and p3. Nothing here blocks.
 //
-// One Room counts what one guest has. Nothing here may be used from two goroutines at once, and
-// nothing blocks.
+// # Fields and bounds
+//
+// One Room counts what one guest has. It, and the fields and texts that it counts, may not be used
+// from two goroutines at once.
+//
+// # Between a server and a guest
+//
+// An Exchange is one request with its answer, and a Pipe a body. Their methods may be called on any
+// goroutine: the server has one end, the guest the other. Who waits gives a function, which the
+// other end calls on its own goroutine, not under a lock: it may call back.
+//
+// The server makes the Exchange with its pipes, and calls Free in the end. A guest that keeps its
+// end after that meets a closed one.
 package http

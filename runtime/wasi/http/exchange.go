@@ -1,13 +1,11 @@
 package http
 
-import (
-	"errors"
-	"sync"
-)
+import "sync"
 
 // Exchange is a request that a guest answers. A server makes it, and a binding gives it to the
 // guest: the fields of the request are not changed any more, and the methods are for the binding.
-// They may be called on any goroutine, and do not wait.
+// They may be called on any goroutine, and do not wait. They may be called after the exchange is
+// over, too, as a guest keeps what it got: then they have no effect.
 type Exchange struct {
 	Method        string
 	Scheme        string // http or https
@@ -22,8 +20,10 @@ type Exchange struct {
 
 	mu       sync.Mutex
 	changed  func() // tells the server
-	inform   []Head
+	inform   []Head // that the server has not got
+	informed int    // how many there were
 	response *Head
+	told     bool // the server was told of the response
 	failed   error
 }
 
@@ -38,27 +38,27 @@ type Head struct {
 // maxInform is how many informational responses one request has.
 const maxInform = 16
 
-// Errors of an answer.
-var (
-	// ErrAnswered is the error of a second response.
-	ErrAnswered = errors.New("the request has its response already")
-	// ErrInform is the error of an informational response that cannot be sent.
-	ErrInform = errors.New("the informational response has a wrong status, or comes too late, or is one too many")
-)
-
-// OnChange says how the server is told that there is an answer, or a part of it. Lazy pipes are
-// told apart: see Pipe.
-func (e *Exchange) OnChange(f func()) { e.changed = f }
+// OnChange says how the server is told that there is an answer, an informational response, or no
+// answer: once for each, and not under a lock. It is called before the guest gets the exchange.
+// Lazy pipes are told apart: see Pipe.
+func (e *Exchange) OnChange(f func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.changed = f
+}
 
 // Inform sends an informational response (1xx, but not 101) before the response.
 func (e *Exchange) Inform(status int, headers []Field) error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if status < 100 || status > 199 || status == 101 || e.response != nil || e.failed != nil || len(e.inform) == maxInform {
+	if status < 100 || status > 199 || status == 101 || e.response != nil || e.failed != nil || e.informed == maxInform {
+		e.mu.Unlock()
 		return ErrInform
 	}
+	e.informed++
 	e.inform = append(e.inform, Head{Status: status, Headers: headers})
-	call(e.changed)
+	tell := e.changed
+	e.mu.Unlock()
+	call(tell)
 	return nil
 }
 
@@ -67,35 +67,71 @@ func (e *Exchange) Inform(status int, headers []Field) error {
 func (e *Exchange) Respond(h Head) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.response != nil || e.failed != nil {
+	switch {
+	case e.response != nil || e.failed != nil:
 		return ErrAnswered
+	case h.Status < 200 || h.Status > 999:
+		return ErrStatus
 	}
 	e.response = &h
 	return nil
 }
 
-// Fail says that there is no response, and why: a code of WASI with its text, or what ended the
-// guest. After a response it ends that, unless that has ended. Only the first call counts.
+// Fail says that there is no response, and why: a *CodeError, or what ended the guest. After a
+// response it ends that, and after a whole response it does nothing. Only the first call counts.
 func (e *Exchange) Fail(why error) {
 	e.mu.Lock()
-	if e.failed == nil && !(e.response != nil && e.Answer.Ended()) {
-		e.failed = why
+	if e.failed != nil || e.response != nil && e.Answer.whole() {
+		e.mu.Unlock()
+		return
 	}
+	e.failed = why
+	tell := e.changed
 	e.mu.Unlock()
 	e.Answer.End(nil, why)
-	call(e.changed)
+	call(tell)
 }
 
 // Publish tells the server of all there is: it is called when the guest waits, flushes, or has
 // ended.
 func (e *Exchange) Publish() {
+	var tell func()
 	e.mu.Lock()
 	has := e.response != nil
+	if has && !e.told {
+		e.told, tell = true, e.changed
+	}
 	e.mu.Unlock()
 	if has {
 		e.Answer.Publish()
-		call(e.changed)
+		call(tell)
 	}
+}
+
+// Finish says that the guest does no more for the exchange: what is not there, does not come. Then
+// it publishes.
+func (e *Exchange) Finish() {
+	if !e.Answered() {
+		e.Fail(ErrNoResponse)
+		return
+	}
+	e.Answer.End(nil, ErrIncomplete) // nothing if it has ended
+	e.Publish()
+}
+
+// Free ends the exchange: the server is told of nothing any more, and the memory of the pipes is
+// given back. Only the server calls it.
+func (e *Exchange) Free() {
+	e.mu.Lock()
+	e.changed = nil
+	if e.response == nil && e.failed == nil {
+		e.failed = ErrGone
+	}
+	e.mu.Unlock()
+	if e.Body != nil {
+		e.Body.Free()
+	}
+	e.Answer.Free()
 }
 
 // Answered reports whether there is a response, or will be none.

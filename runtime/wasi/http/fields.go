@@ -55,6 +55,19 @@ func newFields(r *Room, list []Field, immutable bool) (*Fields, error) {
 	return f, nil
 }
 
+// Received makes fields that a message came with. They cannot be changed, and the list is not
+// changed any more. The error is ErrObjects or ErrSize: Fits says whether it is the list's.
+func Received(r *Room, list []Field) (*Fields, error) { return newFields(r, list, true) }
+
+// Fits reports whether the fields are not larger than a message's may be.
+func Fits(list []Field) bool {
+	size := 0
+	for _, e := range list {
+		size += sizeOf(e.A, e.B)
+	}
+	return size <= MaxFields
+}
+
 // grow counts bytes that are added, or with a negative number removed.
 func (f *Fields) grow(n int) error {
 	if n > 0 && f.size+n > MaxFields {

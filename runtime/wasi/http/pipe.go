@@ -29,9 +29,11 @@ type Pipe struct {
 	trailers []Field
 	gone     error // why the reader does not read any more
 	began    bool
+	refused  bool // there was no memory for a larger ring
 	hidden   bool // there is what the reader was not told of
 	onBytes  func()
 	onSpace  func()
+	onGone   func()
 }
 
 // Memory counts bytes of the host that a guest pays for.
@@ -67,6 +69,9 @@ func (p *Pipe) Space() ([]byte, error) {
 	if p.end != nil {
 		return nil, io.ErrClosedPipe
 	}
+	if p.n == 0 {
+		p.from = 0 // not in Discard: the writer may have got its Space, and commits it after that
+	}
 	if p.n == len(p.ring) && !p.grow() {
 		return nil, ErrNoMemory
 	}
@@ -83,7 +88,8 @@ func (p *Pipe) grow() bool {
 	if size == len(p.ring) {
 		return true
 	}
-	if p.Memory != nil && !p.Memory.Take(size-len(p.ring)) {
+	p.refused = p.Memory != nil && !p.Memory.Take(size-len(p.ring))
+	if p.refused {
 		return len(p.ring) > 0
 	}
 	ring := make([]byte, size)
@@ -93,15 +99,41 @@ func (p *Pipe) grow() bool {
 	return true
 }
 
-// Commit says that the first n bytes of Space are there.
+// free is how many bytes Space can give, if there is memory for them.
+func (p *Pipe) free() int {
+	if p.refused && len(p.ring) > 0 {
+		return len(p.ring) - p.n
+	}
+	return PipeSize - p.n
+}
+
+// Room is how many bytes the pipe takes, if there is memory for them. The error is that of Space.
+func (p *Pipe) Room() (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.gone != nil:
+		return 0, p.gone
+	case p.end != nil:
+		return 0, io.ErrClosedPipe
+	}
+	return p.free(), nil
+}
+
+// Commit says that the first n bytes of Space are there. They are lost if the reader has closed the
+// pipe.
 func (p *Pipe) Commit(n int) {
 	if n == 0 {
 		return
 	}
 	p.mu.Lock()
+	if p.gone != nil || p.end != nil {
+		p.mu.Unlock()
+		return
+	}
 	p.n += n
 	p.hidden = true
-	tell := p.tellReader(!p.Lazy || p.n == PipeSize)
+	tell := p.tellReader(!p.Lazy || p.free() == 0)
 	p.mu.Unlock()
 	call(tell)
 }
@@ -166,17 +198,22 @@ func call(f func()) {
 }
 
 // OnSpace has f called once, when Space has room or an error: by another goroutine, or at once. A
-// later OnSpace replaces it, also by nil.
+// later OnSpace replaces it, also by nil. If the writer has to wait, the reader is told of all that
+// is there.
 func (p *Pipe) OnSpace(f func()) {
+	var tell func()
 	p.mu.Lock()
 	p.onSpace = f
-	if f != nil && (p.gone != nil || p.end != nil || p.n < PipeSize) {
+	switch {
+	case f == nil:
+	case p.gone != nil || p.end != nil || p.free() > 0:
 		p.onSpace = nil
-	} else {
-		f = nil
+	default:
+		f, tell = nil, p.tellReader(true)
 	}
 	p.mu.Unlock()
 	call(f)
+	call(tell)
 }
 
 // Ended reports whether End was called.
@@ -184,6 +221,13 @@ func (p *Pipe) Ended() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.end != nil
+}
+
+// whole reports whether the body has ended without an error.
+func (p *Pipe) whole() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return errors.Is(p.end, io.EOF)
 }
 
 // Len is how many bytes the pipe holds.
@@ -194,7 +238,8 @@ func (p *Pipe) Len() int {
 }
 
 // Bytes returns bytes that are there, without taking them: they hold until Discard. Without bytes,
-// the error is wasi.ErrWouldBlock if more may come, io.EOF at the end, or the error of End.
+// the error is wasi.ErrWouldBlock if more may come, io.EOF at the end, or the error of End; after
+// Close it is io.ErrClosedPipe.
 func (p *Pipe) Bytes() ([]byte, error) {
 	p.begin()
 	p.mu.Lock()
@@ -202,7 +247,10 @@ func (p *Pipe) Bytes() ([]byte, error) {
 	if p.n > 0 {
 		return p.ring[p.from:min(p.from+p.n, len(p.ring))], nil
 	}
-	if p.end != nil {
+	switch {
+	case p.gone != nil:
+		return nil, io.ErrClosedPipe
+	case p.end != nil:
 		return nil, p.end
 	}
 	return nil, wasi.ErrWouldBlock
@@ -219,21 +267,16 @@ func (p *Pipe) begin() {
 	call(f)
 }
 
-// Discard takes the first n bytes.
+// Discard takes the first n bytes, of those that Bytes showed.
 func (p *Pipe) Discard(n int) {
-	if n == 0 {
-		return
-	}
 	p.mu.Lock()
-	if p.gone != nil { // they are lost already
+	n = min(n, p.n) // fewer after Free
+	if n == 0 || p.gone != nil {
 		p.mu.Unlock()
 		return
 	}
 	p.n -= n
 	p.from = (p.from + n) % len(p.ring)
-	if p.n == 0 {
-		p.from = 0
-	}
 	tell := p.onSpace
 	p.onSpace = nil
 	p.mu.Unlock()
@@ -241,14 +284,14 @@ func (p *Pipe) Discard(n int) {
 }
 
 // OnBytes has f called once, when Bytes has bytes or an end: by another goroutine, or at once. A
-// later OnBytes replaces it, also by nil.
+// later OnBytes replaces it, also by nil. After Close f is called at once.
 func (p *Pipe) OnBytes(f func()) {
 	if f != nil {
 		p.begin()
 	}
 	p.mu.Lock()
 	p.onBytes = f
-	if f != nil && (p.n > 0 && !(p.Lazy && p.hidden) || p.end != nil) {
+	if f != nil && (p.n > 0 && !(p.Lazy && p.hidden) || p.end != nil || p.gone != nil) {
 		p.onBytes = nil
 	} else {
 		f = nil
@@ -265,7 +308,8 @@ func (p *Pipe) Trailers() []Field {
 }
 
 // Close says that nothing is read any more, and why: the writer then gets that error, or ErrGone
-// for nil. Bytes that are there are lost. A second call does nothing.
+// for nil. Bytes that are there are lost, and those that a writer had Space for. A second call does
+// nothing.
 func (p *Pipe) Close(why error) {
 	if why == nil {
 		why = ErrGone
@@ -274,16 +318,31 @@ func (p *Pipe) Close(why error) {
 	if p.gone == nil {
 		p.gone, p.n, p.from, p.onBytes = why, 0, 0, nil
 	}
-	tell := p.onSpace
-	p.onSpace = nil
+	tell, gone := p.onSpace, p.onGone
+	p.onSpace, p.onGone = nil, nil
 	p.mu.Unlock()
 	call(tell)
+	call(gone)
 }
 
-// Free gives back the memory. Nothing uses the pipe any more.
+// OnGone has f called once, when the reader has closed the pipe: by another goroutine, or at once.
+// A later OnGone replaces it, also by nil.
+func (p *Pipe) OnGone(f func()) {
+	p.mu.Lock()
+	p.onGone = f
+	if f != nil && p.gone != nil {
+		p.onGone = nil
+	} else {
+		f = nil
+	}
+	p.mu.Unlock()
+	call(f)
+}
+
+// Free gives back the memory, and closes both ends: a guest may hold its end for longer. Who waits
+// is told. A slice of Space or Bytes may not be used any more, by no goroutine.
 func (p *Pipe) Free() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.Memory != nil && len(p.ring) > 0 {
 		p.Memory.Give(len(p.ring))
 	}
@@ -294,4 +353,10 @@ func (p *Pipe) Free() {
 	if p.gone == nil {
 		p.gone = ErrGone
 	}
+	bytes, space, gone := p.onBytes, p.onSpace, p.onGone
+	p.onBytes, p.onSpace, p.onGone = nil, nil, nil
+	p.mu.Unlock()
+	call(bytes)
+	call(space)
+	call(gone)
 }

@@ -91,7 +91,7 @@ type fileSink struct {
 	append bool
 }
 
-func (*fileSink) open() bool              { return true }
+func (*fileSink) open() int               { return piece }
 func (*fileSink) room(n int) (int, error) { return n, nil }
 
 func (s *fileSink) put(b []byte) error {
@@ -131,7 +131,7 @@ type pipeSink struct {
 	held []byte
 }
 
-func (*pipeSink) open() bool { return false }
+func (*pipeSink) open() int { return 0 }
 
 func (s *pipeSink) room(n int) (int, error) {
 	if err := s.host.guest.Look(s.host.ctx); err != nil {
@@ -155,7 +155,7 @@ func (s *pipeSink) push() error {
 	}
 	n, err := s.file.Write(s.host.ctx, s.host.guest.One(s.held), true)
 	s.held = s.held[n:]
-	if err != nil && wasi.ErrorOf(err) == wasi.ErrWouldBlock {
+	if isWait(err) {
 		return nil
 	}
 	return err

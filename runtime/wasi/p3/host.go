@@ -28,13 +28,19 @@ type Host struct {
 	syncs  int // flushes that go on beside the turn
 	room   int // that streams took of the guest's descriptors
 	web    http.Room
+
+	exchanges map[*http.Exchange]*exchange // that have no end
+	// unpublished are exchanges with something that their servers were not told of. tell publishes
+	// it.
+	unpublished []*exchange
+	tell        func()
 }
 
 // New makes the host of a guest, which was made with wasi.Config.Confined. ctx has to end when the
 // guest must end.
 func New(ctx context.Context, g *wasi.Guest) *Host {
 	h := &Host{guest: g, ctx: ctx, set: descriptor.NewSet(g)}
-	h.input.host, h.timers.host = h, h
+	h.input.host, h.timers.host, h.tell = h, h, h.publish
 	h.bindings = bindings.Host{
 		Environment: environment{h}, Exit: exit{},
 		Stdin: stdin{h}, Stdout: stdout{h}, Stderr: stderr{h},
@@ -66,6 +72,9 @@ func (h *Host) WASIP3() *bindings.Host { return &h.bindings }
 func (h *Host) Close() error {
 	h.timers.close()
 	h.guest.Stdin().Notify(nil)
+	for _, x := range h.exchanges {
+		x.detach()
+	}
 	for h.room > 0 {
 		h.release()
 	}

@@ -80,15 +80,23 @@ func (r *request) GetMethod(context.Context) (bindings.Method, error) { return r
 // methods are the names of the cases of a method. The case other has none.
 var methods = [...]string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 
+// methodOf is the method of a name.
+func methodOf(name string) bindings.Method {
+	for i, n := range methods {
+		if n == name {
+			return bindings.Method{Case: bindings.MethodCase(i)}
+		}
+	}
+	return bindings.Method{Case: bindings.MethodOther, Other: name}
+}
+
 // SetMethod implements bindings.Request. A name that has a case becomes that.
 func (r *request) SetMethod(_ context.Context, m bindings.Method) error {
-	if m.Case == bindings.MethodOther && !http.IsMethod(m.Other) {
-		return typed.ErrFailed
-	}
-	for i, name := range methods {
-		if m.Case == bindings.MethodOther && m.Other == name {
-			m = bindings.Method{Case: bindings.MethodCase(i)}
+	if m.Case == bindings.MethodOther {
+		if !http.IsMethod(m.Other) {
+			return typed.ErrFailed
 		}
+		m = methodOf(m.Other)
 	}
 	if r.texts.Replace(r.method.Other, m.Other) != nil {
 		return typed.ErrFailed
@@ -102,17 +110,24 @@ func (r *request) GetScheme(context.Context) (typed.Option[bindings.Scheme], err
 	return r.scheme, nil
 }
 
+// schemeOf is the scheme of a name.
+func schemeOf(name string) bindings.Scheme {
+	switch name {
+	case "http":
+		return bindings.Scheme{Case: bindings.SchemeHTTP}
+	case "https":
+		return bindings.Scheme{Case: bindings.SchemeHTTPS}
+	}
+	return bindings.Scheme{Case: bindings.SchemeOther, Other: name}
+}
+
 // SetScheme implements bindings.Request. A name that has a case becomes that.
 func (r *request) SetScheme(_ context.Context, s typed.Option[bindings.Scheme]) error {
 	if s.Is && s.Value.Case == bindings.SchemeOther {
-		switch name := s.Value.Other; {
-		case name == "http":
-			s.Value = bindings.Scheme{Case: bindings.SchemeHTTP}
-		case name == "https":
-			s.Value = bindings.Scheme{Case: bindings.SchemeHTTPS}
-		case !http.IsScheme(name):
+		if !http.IsScheme(s.Value.Other) {
 			return typed.ErrFailed
 		}
+		s.Value = schemeOf(s.Value.Other)
 	}
 	if r.texts.Replace(r.scheme.Value.Other, s.Value.Other) != nil {
 		return typed.ErrFailed

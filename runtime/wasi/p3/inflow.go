@@ -7,8 +7,9 @@ import (
 
 // sink takes the bytes of a stream that the host reads.
 type sink interface {
-	// open reports whether put takes a piece at any time, so that nothing has to be asked before.
-	open() bool
+	// open returns how many bytes put takes at any time from now on, so that nothing has to be asked
+	// before. It is 0 if room has to be asked.
+	open() int
 	// room returns how many of n bytes put would take now without a wait, 0 for none.
 	room(n int) (int, error)
 	// put takes all of the bytes, of which there are no more than room returned. They are memory of
@@ -35,16 +36,17 @@ type inflow struct {
 
 // drain reads a stream into a sink, and keeps the promise at its end. The stream takes the room of
 // a descriptor.
-func (h *Host) drain(s typed.Stream[uint8], to sink, p *promise) {
+func (h *Host) drain(s typed.Stream[uint8], to sink, p *promise) *inflow {
 	i := &inflow{host: h, r: instance.ReadStream(h.x, s.Handle, instance.Codec[byte]{}), to: to, promise: p}
 	if err := h.reserve(); err != nil {
 		i.ended = true
 		i.r.Close()
 		to.close()
 		p.end(err)
-		return
+		return i
 	}
 	i.next()
+	return i
 }
 
 // refuse closes a stream, and ends the promise with an error.
@@ -102,13 +104,16 @@ func (i *inflow) take(n int) {
 func (i *inflow) next() {
 	switch {
 	case i.ended:
+		return
 	case i.last:
 		i.pull()
-	case i.to.open():
-		i.take(piece)
-	default:
-		i.look()
+		return
 	}
+	if n := i.to.open(); n > 0 {
+		i.take(n)
+		return
+	}
+	i.look()
 }
 
 // end ends the stream.

@@ -2,7 +2,6 @@ package p3
 
 import (
 	"context"
-	"errors"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/instance"
@@ -26,10 +25,14 @@ var (
 )
 
 // message is what requests and responses have. The host reads nothing of its body: the guest's
-// streams wait in it until the message is consumed or dropped.
+// streams wait in it until the message is consumed, dropped, or given as the response.
 type message struct {
-	host     *Host
-	headers  *http.Fields
+	host    *Host
+	headers *http.Fields
+	// from is the exchange of a request that a server got, and nil of what a guest made. With it
+	// there is nothing in the rest.
+	from *exchange
+
 	contents typed.Option[byteStream]
 	trailers trailerFuture
 	sent     *promise
@@ -57,12 +60,22 @@ func (m *message) release() {
 
 // Drop implements typed.Resource.
 func (m *message) Drop() {
+	if m.from != nil {
+		m.release()
+		m.from.cut(nil)
+		return
+	}
+	m.discard(errHTTPDenied)
+}
+
+// discard ends a message that the guest made: it was not sent, for a reason.
+func (m *message) discard(why error) {
 	m.release()
 	if m.contents.Is {
 		instance.ReadStream(m.host.x, m.contents.Value.Handle, instance.Codec[byte]{}).Close()
 	}
 	instance.ReadFuture(m.host.x, m.trailers.Handle, trailerCodec).Close()
-	m.sent.end(errHTTPDenied)
+	m.sent.end(why)
 }
 
 // GetHeaders implements both messages.
@@ -74,6 +87,9 @@ func (m *message) GetHeaders(context.Context) (bindings.Headers, error) {
 // that.
 func (m *message) consume(handled httpFuture) (b httpBody) {
 	m.release()
+	if m.from != nil {
+		return m.from.consume(handled)
+	}
 	sent := m.sent
 	instance.ReadFuture(m.host.x, handled.Handle, sentCodec).Read(func(r sentResult) {
 		if r.Failed {
@@ -115,15 +131,6 @@ func (h *Host) relay(trailers trailerFuture) trailerFuture {
 		})
 		return handle
 	}}
-}
-
-// httpCode is the code of an error of a message.
-func httpCode(err error) bindings.HTTPErrorCode {
-	var code bindings.HTTPErrorCode
-	if !errors.As(err, &code) {
-		code.Case = bindings.HTTPErrorCodeInternalError
-	}
-	return code
 }
 
 // short is a code of a guest without its long texts, as the host holds it.

@@ -41,16 +41,20 @@ type outflow[T any] struct {
 // stream is the stream for the guest, with values of a source. The promise is kept when the stream
 // ends. The stream takes the room of a descriptor.
 func stream[T any](h *Host, from source[T], probe int, p *promise, element typed.Element[T]) typed.Stream[T] {
-	o := &outflow[T]{host: h, from: from, probe: probe, promise: p}
-	err := h.reserve()
+	return (&outflow[T]{host: h, from: from, probe: probe, promise: p}).stream(element)
+}
+
+// stream is the stream for the guest.
+func (o *outflow[T]) stream(element typed.Element[T]) typed.Stream[T] {
+	err := o.host.reserve()
 	return typed.Stream[T]{Make: func(t *types.Type) canon.Handle {
-		w, handle := instance.NewStream(h.x, t, instance.Codec[T](element))
+		w, handle := instance.NewStream(o.host.x, t, instance.Codec[T](element))
 		o.w = w
 		if err != nil {
 			o.ended = true
 			o.w.Close()
-			p.end(err)
-			from.close()
+			o.promise.end(err)
+			o.from.close()
 			return handle
 		}
 		w.OnDrop(func() { o.end(nil) })
@@ -95,7 +99,7 @@ func (o *outflow[T]) give() {
 	case errors.Is(err, io.EOF):
 		o.end(nil)
 		return
-	case err != nil && wasi.ErrorOf(err) == wasi.ErrWouldBlock:
+	case isWait(err):
 		o.wait()
 		return
 	case err != nil:
@@ -112,6 +116,9 @@ func (o *outflow[T]) give() {
 		o.host.pass(&o.moved, o.goOn)
 	})
 }
+
+// isWait reports whether an error says that something comes later.
+func isWait(err error) bool { return err != nil && wasi.ErrorOf(err) == wasi.ErrWouldBlock }
 
 // wanted is how many values are taken from the source for a read of n.
 func (o *outflow[T]) wanted(n int) int {

@@ -96,7 +96,12 @@ type outputSink struct {
 	output *wasi.Output
 }
 
-func (s *outputSink) open() bool { return s.output.Unbounded() }
+func (s *outputSink) open() int {
+	if s.output.Unbounded() {
+		return piece
+	}
+	return 0
+}
 
 func (s *outputSink) room(n int) (int, error) {
 	return s.output.Grant(n), nil

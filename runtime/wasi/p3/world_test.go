@@ -165,7 +165,14 @@ const imports = `
 		(export "error-code" (type $code (eq $code')))
 		(type $sent (future (result (error $code))))
 		(type $trailers (future (result (option (own $fields)) (error $code))))
+		(type $header-error' (variant (case "invalid-syntax") (case "forbidden") (case "immutable") (case "size-exceeded")
+			(case "other" (option string))))
+		(export "header-error" (type $header-error (eq $header-error')))
 		(export "[constructor]fields" (func (result (own $fields))))
+		(export "[method]fields.append" (func (param "self" (borrow $fields)) (param "name" string) (param "value" (list u8))
+			(result (result (error $header-error)))))
+		(export "[method]request.get-headers" (func (param "self" (borrow $request)) (result (own $fields))))
+		(export "[method]response.set-status-code" (func (param "self" (borrow $response)) (param "status-code" u16) (result (result))))
 		(export "[method]fields.has" (func (param "self" (borrow $fields)) (param "name" string) (result bool)))
 		(export "[static]request.new" (func (param "headers" (own $fields)) (param "contents" (option (stream u8)))
 			(param "trailers" $trailers) (param "options" (option (own $request-options))) (result (tuple (own $request) $sent))))
@@ -247,7 +254,10 @@ func functionsOfWorld() (all []function) {
 	add(function{"sync-async", `lower (func $files "` + method + `sync") async ` + options, "ii", 'i'})
 	add(lowered("sockets", "[static]tcp-socket.", "create ii:")...)
 	add(function{"fields", `lower (func $http "[constructor]fields")`, "", 'i'})
-	add(lowered("http", "[method]fields.", "has iii:i")...)
+	add(lowered("http", "[method]fields.", "has iii:i", "append iiiiii:")...)
+	add(lowered("http", "[method]request.", "get-headers i:i")...)
+	add(lowered("http", "[method]response.", "set-status-code ii:i")...)
+	add(builtin("drop-fields", "resource.drop $fields", "i:"))
 	for _, of := range []string{"request", "response"} {
 		static := "[static]" + of + "."
 		params := map[string]string{"request": "iiiiiii", "response": "iiiii"}[of]
@@ -310,11 +320,16 @@ func world() string {
 		` + lower.String() + `
 		(core module $M (import "" "mem" (memory 64)) ` + take.String() + wrap.String() + `
 			(func (export "put") (param i32 i32) (result i32) (local.get 0))
+			(func (export "same") (param i32) (result i32) (local.get 0))
+			(func (export "ok") (param i32) (result i32) (i32.store (i32.const 0) (i32.const 0)) (i32.store (i32.const 8) (local.get 0)) (i32.const 0))
 			(func (export "get") (param i32 i32) (result i32)
 				(i32.store (i32.const 0) (local.get 0)) (i32.store (i32.const 4) (local.get 1)) (i32.const 0))
 			(func (export "spin") (loop (br 0))))
 		(core instance $m (instantiate $M (with "" (instance (export "mem" (memory $memory "mem")) ` + give.String() + `))))
 		` + lift.String() + `
+		(func (export "accept") (param "r" (own $request)) (result u32) (canon lift (core func $m "same")))
+		(func (export "respond") (param "r" u32) (result (result (own $response) (error $http-code)))
+			(canon lift (core func $m "ok") (memory $memory "mem")))
 		(func (export "put") (param "b" (list u8)) (result u32) (canon lift (core func $m "put") ` + options + `))
 		(func (export "get") (param "at" u32) (param "n" u32) (result (list u8)) (canon lift (core func $m "get") ` + options + `)))`
 }
