@@ -31,6 +31,8 @@ type Config struct {
 	// OutputRate bounds the output to both together, in bytes per second, with a burst of the same
 	// size; 0 means no bound. A guest that writes more waits in its call.
 	OutputRate int64
+	// ConfigFolders are folders of the host whose files a component finds by wasi:config/store.
+	ConfigFolders []string
 	// Listeners are listening sockets that the guest has from its start. New owns them, even if it
 	// fails.
 	Listeners []*net.TCPListener
