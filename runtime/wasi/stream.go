@@ -295,8 +295,8 @@ func (o *Output) put(b []byte) (n int, err error) {
 	return n, err
 }
 
-// Line writes a line, which has its end, in one piece and on a line of its own: what the guest wrote
-// before is ended first if it ends no line. It waits as long as the guest's rate requires.
+// Line writes a line, which has its end, in one piece and on a line of its own: what the guest
+// wrote before is ended first if it ends no line. It waits as long as the guest's rate requires.
 func (o *Output) Line(ctx context.Context, line []byte) error {
 	if o.open {
 		line = append([]byte{'\n'}, line...)

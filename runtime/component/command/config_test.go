@@ -14,7 +14,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// TestConfiguration runs a component that logs its configuration: each run sees the folder as it is.
+// TestConfiguration runs a component that logs its configuration: each run sees the folder as it
+// is.
 func TestConfiguration(t *testing.T) {
 	file, err := os.ReadFile(guests.Component(t, "config"))
 	if err != nil {
