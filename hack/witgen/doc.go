@@ -1,6 +1,6 @@
 // Witgen writes the bindings of WASI: for the WIT of each line of versions a package of Go with the
 // types, the interfaces that a host implements, a stub for each function, and a table of them. The
-// WIT is that which the npm package of jco carries; none of it is kept here.
+// WIT is that which the npm package of jco carries. What that lacks is in the folder extra.
 //
 //	go run ./hack/witgen            writes the packages below runtime/wasi
 //	go run ./hack/witgen -check     compares what is there with what it would write

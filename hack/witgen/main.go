@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"embed"
 	"errors"
 	"flag"
 	"fmt"
@@ -23,15 +24,26 @@ var features = []string{"clocks-timezone", "informational-outbound-responses", "
 // binding is a package of Go that is written.
 type binding struct {
 	from string // folder of WIT
+	own  bool   // from is a folder of ours
 	to   string // folder of Go
 	golang.Options
 }
 
-// wasi are the bindings of WASI. from is a folder in jco's package.
+// wasi are the bindings of WASI. from is a folder in jco's package, or in own.
 var wasi = []binding{
-	{"0.2.12", "runtime/wasi/p2/bindings", golang.Options{Package: "bindings", Of: "WASI 0.2", Method: "WASIP2"}},
-	{"0.3.0", "runtime/wasi/p3/bindings", golang.Options{Package: "bindings", Of: "WASI 0.3", Method: "WASIP3"}},
+	{from: "0.2.12", to: "runtime/wasi/p2/bindings", Options: golang.Options{Package: "bindings", Of: "WASI 0.2", Method: "WASIP2"}},
+	{from: "0.3.0", to: "runtime/wasi/p3/bindings", Options: golang.Options{Package: "bindings", Of: "WASI 0.3", Method: "WASIP3"}},
+	{from: "extra", own: true, to: "runtime/wasi/extra/bindings", Options: golang.Options{
+		Package: "bindings", Of: "WASI's proposals", Method: "WASIExtra",
+		// The proposals changed their versions, and not their functions. Toolchains use all of these.
+		Also: map[string][]string{"wasi:config": {"0.2.0-draft"}, "wasi:logging": {""}},
+	}},
 }
+
+// own has the WIT that jco's package lacks.
+//
+//go:embed extra
+var own embed.FS
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
@@ -78,7 +90,9 @@ func generate(ctx context.Context, one binding, npm string, check bool, stdout i
 		npm = folder
 	}
 	for _, b := range wasi {
-		b.from = filepath.Join(npm, witFolder, b.from)
+		if !b.own {
+			b.from = filepath.Join(npm, witFolder, b.from)
+		}
 		if err := b.generate(check, stdout); err != nil {
 			return err
 		}
@@ -88,7 +102,14 @@ func generate(ctx context.Context, one binding, npm string, check bool, stdout i
 
 // generate writes the package, or compares it.
 func (b binding) generate(check bool, stdout io.Writer) error {
-	packages, err := wit.Load(os.DirFS(b.from), wit.Options{Features: features})
+	tree := os.DirFS(b.from)
+	if b.own {
+		var err error
+		if tree, err = fs.Sub(own, b.from); err != nil {
+			return err
+		}
+	}
+	packages, err := wit.Load(tree, wit.Options{Features: features})
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,8 @@ type Config struct {
 	OutputRate int64
 	// Rate, if it is not nil, is shared with other guests, and takes the place of OutputRate.
 	Rate *Rate
+	// ConfigFolders are folders of the host whose files a component finds by wasi:config/store.
+	ConfigFolders []string
 	// Listeners are listening sockets that the guest has from its start. New owns them, even if it
 	// fails.
 	Listeners []*net.TCPListener

@@ -218,6 +218,7 @@ func (i *Input) fill(bufs [][]byte) (filled int) {
 type Output struct {
 	guest *Guest
 	w     io.Writer // nil: the output is discarded
+	open  bool      // what was written last ends no line
 }
 
 // Type implements Object.
@@ -252,10 +253,7 @@ func (o *Output) Write(ctx context.Context, bufs [][]byte) (written int, err err
 			if err != nil {
 				return written, err
 			}
-			n := piece
-			if o.w != nil {
-				n, err = o.w.Write(b[:piece])
-			}
+			n, err := o.put(b[:piece])
 			written += n
 			if err != nil || n < piece {
 				return written, onlyFirst(written, err)
@@ -281,11 +279,36 @@ func (o *Output) Put(ctx context.Context, b []byte) error {
 	if err := o.guest.pace.look(ctx); err != nil {
 		return err
 	}
-	if o.w == nil {
-		return nil
-	}
-	_, err := o.w.Write(b)
+	_, err := o.put(b)
 	return err
+}
+
+// put writes bytes at once.
+func (o *Output) put(b []byte) (n int, err error) {
+	n = len(b)
+	if o.w != nil {
+		n, err = o.w.Write(b)
+	}
+	if n > 0 {
+		o.open = b[n-1] != '\n'
+	}
+	return n, err
+}
+
+// Line writes a line, which has its end, in one piece and on a line of its own: what the guest
+// wrote before is ended first if it ends no line. It waits as long as the guest's rate requires.
+func (o *Output) Line(ctx context.Context, line []byte) error {
+	if o.open {
+		line = append([]byte{'\n'}, line...)
+	}
+	for left := len(line); left > 0; {
+		granted, err := o.guest.rate.grant(ctx, o.guest, min(left, outputPiece))
+		if err != nil {
+			return err
+		}
+		left -= granted
+	}
+	return o.Put(ctx, line)
 }
 
 // Rate is a bucket of bytes that fills with time, up to the bytes of one second. Any number of

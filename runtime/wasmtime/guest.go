@@ -121,17 +121,18 @@ func (e *Engine) newWork(u unit, spec runtime.Spec, stdin io.Reader, out *stdio.
 		return nil, errListens
 	}
 	return u.work(e, spec, wasi.Config{
-		Args:       spec.Args,
-		Env:        spec.Env,
-		WorkDir:    spec.WorkDir,
-		Mounts:     mounts(spec.Mounts),
-		Stdin:      stdin,
-		Stdout:     out.Stdout(),
-		Stderr:     out.Stderr(),
-		OutputRate: spec.OutputRate,
-		Files:      e.files,
-		Pace:       h.pace.Between,
-		Listeners:  listeners, // the host owns them, even if it cannot be made
+		Args:          spec.Args,
+		Env:           spec.Env,
+		WorkDir:       spec.WorkDir,
+		Mounts:        mounts(spec.Mounts),
+		Stdin:         stdin,
+		Stdout:        out.Stdout(),
+		Stderr:        out.Stderr(),
+		OutputRate:    spec.OutputRate,
+		Files:         e.files,
+		ConfigFolders: spec.ConfigFolders,
+		Pace:          h.pace.Between,
+		Listeners:     listeners, // the host owns them, even if it cannot be made
 	}, out, h)
 }
 

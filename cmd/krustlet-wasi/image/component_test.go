@@ -58,6 +58,17 @@ func TestInspectComponents(t *testing.T) {
 			assemble(t, `(component (instance $i) (export "wasi:http/handler@0.3.0" (instance $i)))`),
 			componentView{Type: "handler", World: []string{"export wasi:http/handler@0.3.0;"}},
 		},
+		"handler-of-0.2": {
+			assemble(t, `(component (import "wasi:logging/logging" (instance)) (import "wasi:config/store@0.2.0-rc.1" (instance))
+				(instance $i) (export "wasi:http/incoming-handler@0.2.3" (instance $i)))`),
+			componentView{Type: "handler", World: []string{
+				"import wasi:logging/logging;", "import wasi:config/store@0.2.0-rc.1;", "export wasi:http/incoming-handler@0.2.3;",
+			}},
+		},
+		"command-and-handler": {
+			assemble(t, `(component (instance $i) (export "wasi:cli/run@0.3.0" (instance $i)) (export "wasi:http/incoming-handler@0.2.3" (instance $i)))`),
+			componentView{Type: "command and handler", World: []string{"export wasi:cli/run@0.3.0;", "export wasi:http/incoming-handler@0.2.3;"}},
+		},
 		"library": {
 			assemble(t, `(component (instance $i) (export "my:math/add@1.0.0" (instance $i)))`),
 			componentView{Type: "other", World: []string{"export my:math/add@1.0.0;"}, Error: "the component exports my:math/add@1.0.0" + neither},

@@ -18,6 +18,9 @@ type Options struct {
 	Package string // its name
 	Of      string // what it is of, for comments: WASI 0.2
 	Method  string // the method of canon.Call.Host that returns its Host: WASIP2
+	// Also are other versions of packages that have the same functions, by the packages' names:
+	// wasi:config. The empty one is for interfaces without a version.
+	Also map[string][]string
 }
 
 // Generate returns the files of a Go package by their names.

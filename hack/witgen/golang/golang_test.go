@@ -161,3 +161,25 @@ func TestParameters(t *testing.T) {
 		}
 	}
 }
+
+// TestAlso: functions of several versions say so in the table. A resource has one version.
+func TestAlso(t *testing.T) {
+	also := func(text string) (map[string][]byte, error) {
+		packages, err := wit.Load(fstest.MapFS{"a.wit": {Data: []byte(text)}}, wit.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Generate(packages, Options{Package: "x", Of: "a test", Method: "X", Also: map[string][]string{"a:b": {"0.1.0-draft", ""}}})
+	}
+	files, err := also("package a:b@0.1.0; interface i { f: func(); }")
+	if want := `Version: "0.1.0", Name: "f", Also: []string{"0.1.0-draft", ""}`; err != nil || !strings.Contains(string(files["table.go"]), want) {
+		t.Errorf("%v; the table is\n%s", err, files["table.go"])
+	}
+	files, err = also("package a:c@0.1.0; interface i { f: func(); }")
+	if err != nil || strings.Contains(string(files["table.go"]), "Also") {
+		t.Errorf("another package: %v; the table is\n%s", err, files["table.go"])
+	}
+	if _, err := also("package a:b@0.1.0; interface i { resource r { f: func(); } }"); err == nil || !strings.Contains(err.Error(), "r is a resource") {
+		t.Errorf("a resource of several versions: %v", err)
+	}
+}

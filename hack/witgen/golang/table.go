@@ -15,6 +15,9 @@ type row struct{ iface, name, text string }
 func (g *generator) row(i *wit.Interface, f *wit.Func, stub string) row {
 	var b strings.Builder
 	fmt.Fprintf(&b, "{Interface: %q, Version: %q, Name: %q", i.Unversioned(), i.Package.Version, f.FullName())
+	if also := g.options.Also[i.Package.Namespace+":"+i.Package.Name]; len(also) > 0 {
+		fmt.Fprintf(&b, ", Also: %#v", also)
+	}
 	if f.Async {
 		b.WriteString(", Async: true")
 	}
@@ -84,6 +87,9 @@ func (g *generator) index(t *wit.Type) int32 {
 func (g *generator) indexDefined(t *wit.Type) int32 {
 	d := t.Def
 	if d.Kind == wit.Resource {
+		if p := d.Interface.Package; len(g.options.Also[p.Namespace+":"+p.Name]) > 0 {
+			g.fail(d.Pos, "%s is a resource, which has one version, and its package has several", d.Name)
+		}
 		return g.intern(fmt.Sprintf("Kind: types.%s, Resource: %q", exported(string(t.Kind)), resourceName(d)))
 	}
 	kind := [...]string{wit.Record: "Record", wit.Variant: "Variant", wit.Enum: "Enum", wit.Flags: "Flags"}[d.Kind]

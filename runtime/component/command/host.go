@@ -8,6 +8,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/instance"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/typed"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/config"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/extra"
+	bindingsx "github.com/krustlet-go/krustlet-wasi/runtime/wasi/extra/bindings"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2"
 	bindings2 "github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p3"
@@ -19,11 +22,13 @@ type Host struct {
 	guest *wasi.Guest
 	p2    *p2.Host
 	p3    *p3.Host
+	extra *extra.Host
 }
 
 var (
 	_ bindings2.Guest = (*Host)(nil)
 	_ bindings3.Guest = (*Host)(nil)
+	_ bindingsx.Guest = (*Host)(nil)
 	_ instance.Looker = (*Host)(nil)
 )
 
@@ -34,7 +39,8 @@ func NewHost(ctx context.Context, cfg wasi.Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Host{guest: g, p2: p2.New(ctx, g), p3: p3.New(ctx, g)}, nil
+	values := config.New(cfg.Env, cfg.ConfigFolders)
+	return &Host{guest: g, p2: p2.New(ctx, g), p3: p3.New(ctx, g), extra: extra.New(g, values)}, nil
 }
 
 // Begin implements typed.Guest.
@@ -49,6 +55,9 @@ func (h *Host) WASIP2() *bindings2.Host { return h.p2.WASIP2() }
 // WASIP3 implements bindings3.Guest.
 func (h *Host) WASIP3() *bindings3.Host { return h.p3.WASIP3() }
 
+// WASIExtra implements bindingsx.Guest.
+func (h *Host) WASIExtra() *bindingsx.Host { return h.extra.WASIExtra() }
+
 // Quiesce asks the guest to end: see wasi.Guest. Any goroutine may call it.
 func (h *Host) Quiesce() { h.guest.Quiesce() }
 
@@ -60,6 +69,6 @@ func (h *Host) Close() error {
 	return errors.Join(h.p3.Close(), h.p2.Close(), h.guest.CloseInitial(), h.guest.Close())
 }
 
-// functions are the host's functions for commands: all of both versions, whatever the component's
-// world is.
-var functions = typed.Tables{&bindings2.Table, &bindings3.Table}
+// functions are the host's functions for commands: all of both versions and of the proposals,
+// whatever the component's world is.
+var functions = typed.Tables{&bindings2.Table, &bindings3.Table, &bindingsx.Table}

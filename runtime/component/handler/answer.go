@@ -111,6 +111,7 @@ func (s *session) sendBody() {
 			}
 			s.written = true
 		case wasi.ErrorOf(err) == wasi.ErrWouldBlock:
+			defer s.answer.OnBytes(s.tell)
 		default:
 			s.cutOff(err)
 			return

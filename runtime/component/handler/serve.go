@@ -25,6 +25,7 @@ type session struct {
 	reading  chan struct{} // closed when the body is read no more; nil before it began
 
 	member  *member
+	tell    func()        // tells who sends that there is something to send
 	wake    chan struct{} // holds one
 	changed atomic.Bool   // there is something to send
 	exited  atomic.Bool   // the guest's function has ended, or the instance
@@ -89,8 +90,9 @@ func (s *session) serve() (failed bool) {
 	if inline {
 		tell = s.send
 	}
+	s.tell = tell
 	s.exchange.OnChange(tell)
-	s.onBytes(tell)
+	s.answer.OnBytes(tell)
 	if err := m.join(s); err != nil {
 		s.exchange.Fail(err)
 		s.exited.Store(true)
@@ -118,16 +120,6 @@ func (s *session) over() bool {
 		return false
 	}
 	return s.exited.Load() || s.pool.cfg.Program.Handles() == 3
-}
-
-// onBytes has tell called when the guest's part of the answer has to be sent, again and again.
-func (s *session) onBytes(tell func()) {
-	s.answer.OnBytes(func() {
-		tell()
-		if !s.answer.Ended() {
-			s.onBytes(tell)
-		}
-	})
 }
 
 // step runs the guest until there is something to send, or waits for that, and sends it.

@@ -36,11 +36,14 @@ type Desc struct {
 type Function struct {
 	Interface string // wasi:filesystem/types
 	Version   string // the newest one, 0.2.12
-	Name      string // [method]descriptor.read
-	Async     bool
-	Labels    []string // of the parameters
-	Params    []int32
-	Result    int32 // or Missing
+	// Also are other versions that are not compatible with that one, and have the same function all
+	// the same. The empty one is for an interface without a version.
+	Also   []string
+	Name   string // [method]descriptor.read
+	Async  bool
+	Labels []string // of the parameters
+	Params []int32
+	Result int32 // or Missing
 	// Stub is the host function. It may be called only for a type that Check accepted: it knows its
 	// types, and does not look. It is nil of a function that the host calls, and does not give.
 	Stub canon.Stub
@@ -57,16 +60,23 @@ func (t *Table) Find(iface, name string) *Function {
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
-	if !ok || link.Compatible(iface) != link.Compatible(t.Functions[i].qualified()) {
+	if !ok || !t.Functions[i].serves(link.Compatible(iface)) {
 		return nil
 	}
 	return &t.Functions[i]
 }
 
-// qualified is the name of the function's interface with its version.
-func (f *Function) qualified() string {
-	if f.Version == "" {
+// serves reports whether the function is that of an interface with a name that Compatible returned.
+func (f *Function) serves(iface string) bool {
+	return link.Compatible(f.qualified(f.Version)) == iface || slices.ContainsFunc(f.Also, func(version string) bool {
+		return link.Compatible(f.qualified(version)) == iface
+	})
+}
+
+// qualified is the name of the function's interface with a version.
+func (f *Function) qualified(version string) string {
+	if version == "" {
 		return f.Interface
 	}
-	return f.Interface + "@" + f.Version
+	return f.Interface + "@" + version
 }

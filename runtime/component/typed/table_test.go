@@ -25,6 +25,7 @@ var table = Table{
 		{Interface: "a:b/e", Version: "0.0.3", Name: "f", Result: Missing},
 		{Interface: "a:b/f", Version: "", Name: "f", Result: Missing},
 		{Interface: "a:b/g", Version: "0.3.0", Name: "f", Result: Missing},
+		{Interface: "a:b/h", Version: "0.2.0-rc.1", Also: []string{"0.2.0-draft", ""}, Name: "f", Result: Missing},
 	},
 }
 
@@ -53,6 +54,14 @@ func TestFind(t *testing.T) {
 		{"a:b/f@1.0.0", "f", -1},
 		{"a:b/g@0.3.0-rc-2025-09-16", "f", -1},
 		{"a:b/g@0.3.5", "f", 5},
+		{"a:b/h@0.2.0-rc.1", "f", 6},
+		{"a:b/h@0.2.0-rc.1+build.5", "f", 6},
+		{"a:b/h@0.2.0-rc.2", "f", -1},
+		{"a:b/h@0.2.0-rc", "f", -1},
+		{"a:b/h@0.2.0-draft", "f", 6},
+		{"a:b/h@0.2.0", "f", -1},
+		{"a:b/h", "f", 6},
+		{"a:b/h@", "f", -1},
 		{"", "", -1},
 	} {
 		var want *Function
