@@ -68,6 +68,7 @@ var floors = map[string]int{
 	"runtime/component/validate": 2,
 	"runtime/component/world":    2,
 	"runtime/filetree":           1,
+	"runtime/httpserver":         2,
 	"runtime/leb128":             0,
 	"runtime/pause":              0,
 	"runtime/visible":            0,
