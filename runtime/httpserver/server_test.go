@@ -1,0 +1,553 @@
+package httpserver
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/authority"
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// site is a server with a listener without TLS and one with.
+type site struct {
+	*Server
+	addr, addrTLS string
+	authority     *authority.Authority
+	folder        string
+	said          *lines
+	handled       atomic.Int64
+	records       chan Record
+}
+
+// lines are what a server says.
+type lines struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (l *lines) add(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, text)
+}
+
+func (l *lines) has(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Contains(strings.Join(l.all, "\n"), text)
+}
+
+func newSite(t testing.TB, settings runtime.HTTP, handler http.HandlerFunc) *site {
+	t.Helper()
+	s := &site{authority: authority.New(t, "ca"), folder: t.TempDir(), said: &lines{}, records: make(chan Record, 1000)}
+	writePair(t, s.folder, s.authority.Sign(t, x509.ExtKeyUsageServerAuth, "server"))
+	settings.Certificate = s.folder
+	server, err := New(Config{
+		Settings: settings,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.handled.Add(1)
+			handler(w, r)
+		}),
+		ErrorLog: s.said.add,
+		Record: func(r Record) {
+			select {
+			case s.records <- r:
+			default:
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Server = server
+	t.Cleanup(server.Close)
+	plain, encrypted := listenLoopback(t), listenLoopback(t)
+	s.addr, s.addrTLS = plain.Addr().String(), encrypted.Addr().String()
+	server.Serve(plain)
+	server.ServeTLS(encrypted)
+	return s
+}
+
+func listenLoopback(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func writePair(t testing.TB, folder string, pair *tls.Certificate) {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(folder, "tls.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}))
+	writeFile(t, filepath.Join(folder, "tls.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
+}
+
+// writeFile replaces a file, so that it is another inode.
+func writeFile(t testing.TB, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// protocol is a way to speak to a site.
+type protocol struct {
+	name string
+	set  func(*http.Protocols)
+	tls  bool
+}
+
+var protocols = []protocol{
+	{"HTTP/1.1", func(p *http.Protocols) { p.SetHTTP1(true) }, false},
+	{"HTTP/1.1 over TLS", func(p *http.Protocols) { p.SetHTTP1(true) }, true},
+	{"HTTP/2", func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) }, false},
+	{"HTTP/2 over TLS", func(p *http.Protocols) { p.SetHTTP2(true) }, true},
+}
+
+func (p protocol) two() bool { return strings.HasPrefix(p.name, "HTTP/2") }
+
+// client is one for a protocol, with the address to ask.
+func (s *site) client(t testing.TB, p protocol) (*http.Client, string) {
+	t.Helper()
+	set := new(http.Protocols)
+	p.set(set)
+	transport := &http.Transport{
+		Protocols: set, TLSClientConfig: &tls.Config{RootCAs: s.authority.Pool()}, MaxIdleConnsPerHost: 100,
+		ExpectContinueTimeout: eventually.Patience,
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	url := "http://" + s.addr
+	if p.tls {
+		url = "https://" + s.addrTLS
+	}
+	return &http.Client{Transport: transport}, url
+}
+
+func echo(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Trailer", "Sum")
+	rc := http.NewResponseController(w)
+	buffer := make([]byte, 1000)
+	sum := 0
+	for {
+		n, err := r.Body.Read(buffer)
+		if _, err := w.Write(buffer[:n]); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		if err := rc.Flush(); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		sum += n
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
+	w.Header().Set("Sum", fmt.Sprint(sum, " ", r.Trailer.Get("Asked")))
+}
+
+func TestStreamsBothWays(t *testing.T) {
+	s := newSite(t, runtime.HTTP{}, echo)
+	for _, p := range protocols {
+		client, url := s.client(t, p)
+		body, send := io.Pipe()
+		request, err := http.NewRequest("POST", url+"/a?b", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Trailer = http.Header{"Asked": {"yes"}}
+		go func() { _, _ = send.Write([]byte("first")) }()
+		answer, err := client.Do(request)
+		if err != nil {
+			t.Fatalf("%s: %v", p.name, err)
+		}
+		got := make([]byte, 5)
+		if _, err := io.ReadFull(answer.Body, got); err != nil || string(got) != "first" {
+			t.Fatalf("%s: %q, %v before the body has ended", p.name, got, err)
+		}
+		_, _ = send.Write([]byte("second"))
+		_ = send.Close()
+		rest, err := io.ReadAll(answer.Body)
+		if err != nil || string(rest) != "second" || answer.Trailer.Get("Sum") != "11 yes" {
+			t.Errorf("%s: %q, %v, trailers %v", p.name, rest, err, answer.Trailer)
+		}
+		if answer.ProtoMajor == 2 != p.two() || answer.Header.Get("Content-Type") != "" {
+			t.Errorf("%s: %s, fields %v", p.name, answer.Proto, answer.Header)
+		}
+	}
+}
+
+func TestInformationalAnswersAndContinue(t *testing.T) {
+	s := newSite(t, runtime.HTTP{}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/no" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		w.Header().Set("Link", "a")
+		w.WriteHeader(http.StatusEarlyHints)
+		text, _ := io.ReadAll(r.Body)
+		_, _ = w.Write(text)
+	})
+	for _, p := range protocols {
+		client, url := s.client(t, p)
+		for path, want := range map[string]string{"/yes": "103 100 200 text", "/no": "403 "} {
+			got := ""
+			trace := &httptrace.ClientTrace{Got1xxResponse: func(code int, _ textproto.MIMEHeader) error {
+				got += fmt.Sprint(code, " ")
+				return nil
+			}}
+			request, err := http.NewRequestWithContext(httptrace.WithClientTrace(context.Background(), trace), "POST", url+path, strings.NewReader("text"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Expect", "100-continue")
+			answer, err := client.Do(request)
+			if err != nil {
+				t.Fatalf("%s: %v", p.name, err)
+			}
+			text, _ := io.ReadAll(answer.Body)
+			got = strings.Replace(got, "100 103", "103 100", 1) // the order does not matter
+			if got += fmt.Sprint(answer.StatusCode, " ", string(text)); got != want {
+				t.Errorf("%s: %s is answered %q, want %q", p.name, path, got, want)
+			}
+		}
+	}
+}
+
+// raw sends bytes on a connection of its own, and returns all that is answered until it closes.
+func (s *site) raw(t *testing.T, encrypted bool, sent string) string {
+	t.Helper()
+	c := s.dial(t, encrypted)
+	_, _ = io.WriteString(c, sent) // the server may have closed
+	got, _ := io.ReadAll(c)
+	return string(got)
+}
+
+func (s *site) dial(t testing.TB, encrypted bool) net.Conn {
+	t.Helper()
+	var c net.Conn
+	var err error
+	if encrypted {
+		c, err = tls.Dial("tcp", s.addrTLS, &tls.Config{RootCAs: s.authority.Pool()})
+	} else {
+		c, err = net.Dial("tcp", s.addr)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(eventually.Patience))
+	return c
+}
+
+func TestBadFramingIsRefusedAndNothingIsSmuggled(t *testing.T) {
+	s := newSite(t, runtime.HTTP{}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/smuggled" {
+			t.Errorf("%s %s came through", r.Method, r.URL)
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, "answered")
+	})
+	for _, encrypted := range []bool{false, true} {
+		for _, test := range framing {
+			if test.good >= 0 {
+				continue
+			}
+			got := s.raw(t, encrypted, test.sent+"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+			inBody := strings.Contains(test.sent, "chunked\r\n\r\n") && !strings.Contains(test.sent, "Content-Length: 3\r\n\r\n0")
+			if strings.Count(got, "HTTP/1.1 200") > 1 || !strings.Contains(got, "HTTP/1.1 400") && !inBody {
+				t.Errorf("%s (TLS %v) is answered %q", test.name, encrypted, got)
+			}
+		}
+	}
+	eventually.True(t, "the server says it", func() bool { return s.said.has(texts[sayFraming]) })
+	if s.said.has("smuggled") {
+		t.Error("the server says what a client sent")
+	}
+}
+
+func TestTargetsAndHosts(t *testing.T) {
+	s := newSite(t, runtime.HTTP{}, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintf(w, "%s %s %s %v", r.Method, r.RequestURI, r.Host, r.Header["Upgrade"])
+	})
+	const end = " HTTP/1.1\r\nHost: a.b:80\r\nConnection: close\r\n\r\n"
+	for sent, want := range map[string]string{
+		"GET /a?b=c" + end:                             "GET /a?b=c a.b:80 []",
+		"GET http://other/a" + end:                     "GET /a other []",
+		"GET HTTP://other?a" + end:                     "GET /?a other []",
+		"GET http://other" + end:                       "GET / other []",
+		"get /" + end:                                  "get / a.b:80 []",
+		"GET ftp://other/" + end:                       "400",
+		"GET http://user@other/" + end:                 "400",
+		"GET other" + end:                              "400",
+		"GET /#a" + end:                                "400",
+		"GET /\xc3\xa4" + end:                          "400",
+		"GET *" + end:                                  "400",
+		"OPTIONS *" + end:                              "200",
+		"OPTIONS /" + end:                              "OPTIONS / a.b:80 []",
+		"CONNECT a:80" + end:                           "501",
+		"TRACE /" + end:                                "405",
+		"G(T /" + end:                                  "400",
+		"GET / HTTP/1.1\r\n\r\n":                       "400",
+		"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n": "400",
+		"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n":          "400",
+		"GET / HTTP/1.1\r\nHost: a@b\r\n\r\n":          "400",
+		"GET / HTTP/1.1\r\nHost: a:99999\r\n\r\n":      "400",
+		"GET / HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n": "GET / [::1]:80 []",
+		"GET / HTTP/1.0\r\n\r\n": "GET /  []",
+		"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: websocket\r\n\r\n": "GET / a []",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n":                         "501",
+		"GET / HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\n\r\n":                                  "417",
+	} {
+		got := s.raw(t, false, sent)
+		status, body, _ := strings.Cut(got, "\r\n\r\n")
+		if !strings.Contains(status, "HTTP/1.1 "+want) && body != want {
+			t.Errorf("%q is answered %q, want %q", sent, got, want)
+		}
+	}
+	if got := s.raw(t, true, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 400") && !strings.HasPrefix(got, "HTTP/1.1 505") {
+		t.Errorf("HTTP/2 on a connection of HTTP/1 is answered %q", got)
+	}
+}
+
+func TestBodyThatIsNotRead(t *testing.T) {
+	s := newSite(t, runtime.HTTP{}, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		if r.URL.Path == "/late" {
+			text, err := io.ReadAll(r.Body)
+			_, _ = fmt.Fprint(w, string(text), err)
+		}
+	})
+	small := "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /"
+	chunks := "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nGET /\r\n0\r\n\r\n"
+	late := strings.Replace(small, "POST /", "POST /late", 1)
+	last := "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+	if got := s.raw(t, false, small+chunks+late+last); strings.Count(got, "HTTP/1.1 404") != 4 ||
+		strings.Count(got, "Connection: close") != 1 || !strings.Contains(got, "GET /<nil>") {
+		t.Errorf("small bodies cost the connection, or are lost: %q", got)
+	}
+	large := fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", 20000)
+	for name, sent := range map[string]string{
+		"a body that is there": large + strings.Repeat(last, 300),
+		"a body that is not":   large,
+		"a body in chunks":     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nGET /\r\n",
+	} {
+		begin := time.Now()
+		if got := s.raw(t, false, sent); strings.Count(got, "HTTP/1.1 404") != 1 || !strings.Contains(got, "Connection: close") {
+			t.Errorf("%s: %q", name, got)
+		}
+		if took := time.Since(begin); took > time.Minute {
+			t.Errorf("%s: the connection closes after %v", name, took)
+		}
+	}
+}
+
+func TestRecordAndStats(t *testing.T) {
+	s := newSite(t, runtime.HTTP{}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/abort" {
+			panic(http.ErrAbortHandler)
+		}
+		if r.URL.Path == "/defect" {
+			panic("secret")
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, "answer")
+	})
+	for i, p := range protocols {
+		client, url := s.client(t, p)
+		request, _ := http.NewRequest("POST", url+"/path?secret", strings.NewReader("asked"))
+		request.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+		request.Header.Set("User-Agent", "agent")
+		if _, err := client.Do(request); err != nil {
+			t.Fatal(err)
+		}
+		r := <-s.records
+		if r.Method != "POST" || r.Path != "/path" || r.Status != 201 || r.Received != 5 || r.Sent != 6 || r.Aborted || r.TLS != p.tls ||
+			!r.Parent.Valid || r.Parent.Flags != 1 || r.Parent.Span[0] != 0xb7 || r.UserAgent != "agent" || r.Duration <= 0 ||
+			!strings.HasPrefix(r.Client, "127.0.0.1:") || r.Host == "" {
+			t.Errorf("%s: %+v", p.name, r)
+		}
+		for _, path := range []string{"/abort", "/defect"} {
+			if answer, err := client.Get(url + path); err == nil {
+				t.Errorf("%s: %s is answered %s", p.name, path, answer.Status)
+			}
+			if r := <-s.records; !r.Aborted || r.Status != 0 {
+				t.Errorf("%s: %+v", p.name, r)
+			}
+		}
+		stats := s.Stats()
+		n := uint64(i + 1)
+		all := uint64(0)
+		for _, count := range stats.Durations {
+			all += count
+		}
+		// A client may repeat a GET whose connection was closed.
+		if stats.Answers[201] != n || stats.Aborted < 2*n || all != n+stats.Aborted || stats.Received != 5*int64(n) || stats.Sent != 6*int64(n) ||
+			stats.Open == 0 {
+			t.Errorf("%s: %+v", p.name, stats)
+		}
+		for len(s.records) > 0 {
+			<-s.records
+		}
+	}
+	eventually.True(t, "nothing is under way", func() bool { return s.Stats().Active == 0 })
+	if !s.said.has(texts[sayPanic]) || s.said.has("secret") {
+		t.Errorf("the server says %q", s.said.all)
+	}
+}
+
+func TestParseParent(t *testing.T) {
+	const good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	for text, want := range map[string]bool{
+		good:                      true,
+		"cc" + good[2:]:           true,
+		"cc" + good[2:] + "-more": true,
+		good + "-more":            false,
+		"cc" + good[2:] + "more":  false,
+		"ff" + good[2:]:           false,
+		strings.ToUpper(good):     false,
+		good[:54]:                 false,
+		"":                        false,
+		"00-00000000000000000000000000000000-b7ad6b7169203331-01": false,
+		"00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01": false,
+		"00-0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331-01": false,
+		"00-0af7651916cd43dd8448eb211c80319g-b7ad6b7169203331-01": false,
+	} {
+		if got := parseParent([]string{text}); got.Valid != want || !want && got != (Parent{}) {
+			t.Errorf("%q: %+v", text, got)
+		}
+	}
+	if parseParent([]string{good, good}).Valid || parseParent(nil).Valid {
+		t.Error("two fields, or none, are valid")
+	}
+}
+
+func TestInterrupt(t *testing.T) {
+	s := newSite(t, runtime.HTTP{}, func(w http.ResponseWriter, r *http.Request) {
+		read, written := make(chan error, 1), make(chan error, 1)
+		go func() { _, err := io.Copy(io.Discard, r.Body); read <- err }()
+		if r.URL.Path == "/reads" {
+			InterruptRead(w)
+			if err := <-read; err == nil {
+				t.Error("a read returns without an error")
+			}
+			_, _ = io.WriteString(w, "answer")
+			return
+		}
+		go func() {
+			for {
+				if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+					written <- err
+					return
+				}
+			}
+		}()
+		eventually.True(t, "bytes are sent", func() bool { return s0.Load() > 0 })
+		Interrupt(w)
+		if <-read == nil || <-written == nil {
+			t.Error("a read or a write returns without an error")
+		}
+		panic(http.ErrAbortHandler)
+	})
+	for _, p := range protocols {
+		s0.Store(0)
+		client, url := s.client(t, p)
+		body, send := io.Pipe()
+		answer, err := client.Post(url+"/both", "", body)
+		if err != nil {
+			t.Fatalf("%s: %v", p.name, err)
+		}
+		_, _ = answer.Body.Read(make([]byte, 1))
+		s0.Store(1)
+		if _, err := io.Copy(io.Discard, answer.Body); err == nil {
+			t.Errorf("%s: an answer that was interrupted ends well", p.name)
+		}
+		_ = send.Close()
+		body, send = io.Pipe()
+		answer, err = client.Post(url+"/reads", "", body)
+		if err != nil {
+			t.Fatalf("%s: %v", p.name, err)
+		}
+		if text, err := io.ReadAll(answer.Body); err != nil || string(text) != "answer" {
+			t.Errorf("%s: %q, %v", p.name, text, err)
+		}
+		_ = send.Close()
+	}
+}
+
+// s0 says to a handler that its client reads.
+var s0 atomic.Int64
+
+func TestCloseEndsRequestsAndWaits(t *testing.T) {
+	var ended atomic.Int64
+	begun := make(chan struct{}, 10)
+	s := newSite(t, runtime.HTTP{}, func(_ http.ResponseWriter, r *http.Request) {
+		begun <- struct{}{}
+		<-r.Context().Done()
+		ended.Add(1)
+	})
+	for _, p := range protocols {
+		client, url := s.client(t, p)
+		go func() { _, _ = client.Post(url, "", strings.NewReader("not read")) }()
+		<-begun
+	}
+	s.dial(t, false) // says nothing
+	s.Close()
+	if n := ended.Load(); n != int64(len(protocols)) {
+		t.Errorf("%d handlers have returned, want %d", n, len(protocols))
+	}
+	if _, err := net.Dial("tcp", s.addr); err == nil {
+		t.Error("the listener is open")
+	}
+	if stats := s.Stats(); stats.Open != 0 || stats.Active != 0 {
+		t.Errorf("%+v", stats)
+	}
+	select {
+	case <-s.Drained():
+	default:
+		t.Error("it is not drained")
+	}
+	l := listenLoopback(t)
+	s.Serve(l)
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a listener after Close: %v", err)
+	}
+}
+
+// readAnswer reads an answer from a connection.
+func readAnswer(r *bufio.Reader) (*http.Response, string, error) {
+	answer, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	text, err := io.ReadAll(answer.Body)
+	return answer, string(text), err
+}
