@@ -51,12 +51,17 @@ type componentHandler struct {
 	drained  bool
 }
 
+var errNoListen = errors.New("the component is an HTTP handler: name an address to serve at with --listen, such as --listen=127.0.0.1:8080")
+
 var errNoAddress = errors.New("the component is an HTTP handler, and there is no address to serve at: " +
 	`the pod has the node's address, and its ports are served with annotation krustlet-wasi.dev/listen: "true" only`)
 
 func newComponentHandler(e *Engine, p *program, spec runtime.Spec, cfg wasi.Config, out *stdio.Output, h *hosted) (*componentHandler, error) {
 	c := &componentHandler{engine: e, program: p, hosted: h, spec: spec, cfg: cfg, lines: stdio.NewLines(out), machines: map[*handlerMachine]struct{}{}}
 	if len(spec.HTTP.Listen)+len(spec.HTTP.ListenTLS) == 0 {
+		if spec.Of.Pod == "" {
+			return nil, errNoListen
+		}
 		return nil, errNoAddress
 	}
 	plain, err := listen.All(spec.HTTP.Listen, spec.Of)
@@ -73,6 +78,19 @@ func newComponentHandler(e *Engine, p *program, spec runtime.Spec, cfg wasi.Conf
 		c.cfg.Rate = wasi.NewRate(cfg.OutputRate)
 	}
 	return c, nil
+}
+
+// Addresses are those that the guest is served at, if it is an HTTP handler; with port 0 in the
+// Spec, they have the ports that were free. The guest has not ended.
+func (g *guest) Addresses() (all []net.Addr) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c, ok := g.work.(*componentHandler); ok {
+		for _, l := range c.listeners {
+			all = append(all, l.Addr())
+		}
+	}
+	return all
 }
 
 // resident implements work.
@@ -114,9 +132,6 @@ func (c *componentHandler) run(pays payer, started func()) (ending, error) {
 	}()
 	pool.Close()
 	<-closed
-	c.mu.Lock()
-	c.listeners = nil // the server has closed them
-	c.mu.Unlock()
 	return ending{err: ended, ended: ended}, nil
 }
 
@@ -305,7 +320,9 @@ func (c *componentHandler) kill() {}
 
 // close implements work.
 func (c *componentHandler) close() error {
-	err := listen.Close(c.listeners)
 	c.engine.modules.release(c.program)
-	return err
+	if c.server != nil {
+		return nil // it has closed the sockets
+	}
+	return listen.Close(c.listeners)
 }

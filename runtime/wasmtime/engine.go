@@ -138,6 +138,21 @@ func (e *Engine) Start(ctx context.Context, spec runtime.Spec, streams runtime.S
 	return g, nil
 }
 
+// Prepare compiles and checks what a spec names, as Start does, so that a Start soon after it finds
+// it ready.
+func (e *Engine) Prepare(ctx context.Context, spec runtime.Spec) error {
+	if err := e.enter(); err != nil {
+		return err
+	}
+	defer e.leave(1, false)
+	u, err := e.modules.getUnit(ctx, e.wanted(spec), e.memoryLimit(spec.MemoryLimit))
+	if err != nil {
+		return err
+	}
+	e.modules.release(u)
+	return nil
+}
+
 func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (*guest, error) {
 	if err := e.enter(); err != nil {
 		return nil, err

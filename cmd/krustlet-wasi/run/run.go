@@ -106,6 +106,19 @@ func (p Program) runInCache(ctx context.Context, c settings, log *zap.Logger) (c
 		}
 		return 0, errors.Join(startError(err), engine.Close())
 	}
+	if addresses := served(guest); len(addresses) > 0 {
+		p.sayAddresses(addresses)
+		if c.watch {
+			guest, err = p.watch(ctx, c, engine, spec, guest)
+			if err != nil {
+				return 0, errors.Join(startError(err), engine.Close())
+			}
+		}
+	} else if c.watch {
+		guest.Stop(0)
+		<-guest.Done()
+		return 0, errors.Join(exit.BadUsage(errWatch), engine.Close())
+	}
 	code = p.await(ctx, c, guest)
 	select {
 	case <-guest.Done():

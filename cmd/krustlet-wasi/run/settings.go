@@ -34,6 +34,7 @@ type settings struct {
 	// cacheIsDefault is set if the user did not name cacheDir.
 	cacheIsDefault bool
 	quiet          bool
+	watch          bool // serve the file again when it has changed
 	unsafe         bool // an engine with known escapes of guests is allowed
 }
 
@@ -121,10 +122,20 @@ func flagTable() []flag {
 		{
 			Flag: cmdline.Flag{
 				Name: "listen", Arg: "HOST:PORT", Default: "none",
-				Usage: "TCP address at which the guest finds a listening socket: descriptor 3 for the first, 4 for the next; LISTEN_FDS tells it how many. May be repeated.",
+				Usage: "TCP address at which an HTTP handler is served; port 0 takes a free one. A module finds a listening socket: descriptor 3 for the first, 4 for the next; LISTEN_FDS tells it how many. May be repeated.",
 			},
 			apply: func(c *settings, values []string, _ cmdline.Environment) (err error) {
 				c.listen, err = parseListen(values)
+				return err
+			},
+		},
+		{
+			Flag: cmdline.Flag{
+				Name: "watch", Boolean: true, Default: "false",
+				Usage: "Serve the HTTP handler again from its file whenever that has changed.",
+			},
+			apply: func(c *settings, values []string, _ cmdline.Environment) (err error) {
+				c.watch, err = config.ParseBool(last(values))
 				return err
 			},
 		},
