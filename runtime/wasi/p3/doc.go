@@ -51,9 +51,22 @@
 //
 // All other bounds are those of the host, and of package instance.
 //
+// # HTTP handlers
+//
+// Host.Request makes the request of an exchange, and Respond and Fail take what the guest's
+// function returned. All are called in the turn. The request's body is read from the exchange when
+// the guest reads it, and the response's is written when the guest writes it, as far as the pipe
+// has room. The server is told of an answer when the tasks that run have waited or ended, and at
+// the end.
+//
+// An exchange ends once: with the whole answer and its trailers, with an error, or soon after the
+// server closed the answer. With it the request's body ends for the guest, too, and nothing here
+// uses the pipes any more. If the instance gets a fault, its exchanges have no end: the caller has
+// them fail. The future of a response says how it was sent, when all of it is in the pipe.
+//
 // # What is denied
 //
 // Sockets and name lookups answer access-denied. HTTP messages can be made, and the body of one can
-// be consumed again. To send a request is HTTP-request-denied, and so is what the future of a
-// message says that was sent or dropped.
+// be consumed again. To send a request, or to call another handler, is HTTP-request-denied, and so
+// is what the future of a message says that was sent or dropped.
 package p3

@@ -168,7 +168,7 @@ func handlerOf(t testing.TB, text string) (host *p3.Host, x *instance.Instance, 
 }
 
 // TestManyAtOnce has 16 requests at a time answered by one instance, each by a server of its own,
-// until nothing can have grown any more without being seen.
+// 10,000 times: nothing grows.
 func TestManyAtOnce(t *testing.T) {
 	const servers, each = 16, 625
 	host, x, answer := handlerOf(t, handler(1))
@@ -248,8 +248,7 @@ func TestToldOnce(t *testing.T) {
 	s.is(200, "hello\n", io.EOF.Error())
 }
 
-// BenchmarkHello has a small answer made, with the calls of the slow engine of tests, and by the
-// host's functions alone.
+// BenchmarkHello has a small answer made, with the calls of the slow engine of tests.
 func BenchmarkHello(b *testing.B) {
 	_, _, answer := handlerOf(b, handler(0))
 	b.ReportAllocs()
