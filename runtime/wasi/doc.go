@@ -19,6 +19,9 @@
 // while something is watched, and each flush has one. Close ends them, but a flush goes on to its
 // end, and a read of the input until it returns.
 //
+// A Signal is something else of the host that the guest waits for, as the body of a request is: a
+// poll waits for it together with files and times.
+//
 // # Errors
 //
 // A method returns an Error, or one of the kernel's error numbers, which ErrorOf translates, or an

@@ -23,6 +23,7 @@ type Guest struct {
 	room           room
 	start          time.Time // when the monotonic clock started
 	waker          *waker
+	beforeWait     []func()
 	pace           pace
 	rate           *Rate
 	received, sent traffic

@@ -9,8 +9,9 @@ import (
 
 // Interest is one thing that a guest waits for, and its result.
 type Interest struct {
-	Object Object        // nil: wait for a time
-	After  time.Duration // without an Object: how long to wait
+	Object Object        // nil: wait for a Signal or a time
+	Signal Signal        // nil: wait for a time
+	After  time.Duration // without an Object and a Signal: how long to wait
 	Write  bool          // with an Object: wait until it can be written to, instead of read
 
 	Ready  bool   // the event has happened; it may be set before Poll, too
@@ -22,6 +23,15 @@ type Interest struct {
 	slot   int // index in the list of the kernel's descriptors
 }
 
+// Signal is something of the host that a guest waits for, and that another goroutine brings about.
+type Signal interface {
+	// Ready reports whether it has happened.
+	Ready() bool
+	// Notify has f called once, when it may have happened: by another goroutine, or by Notify
+	// itself. A later Notify replaces it, also by nil. Only the guest's thread calls Notify.
+	Notify(f func())
+}
+
 // source says where the result comes from.
 type source byte
 
@@ -30,6 +40,7 @@ const (
 	fromClock                // the time
 	fromKernel               // a descriptor of the kernel: slot
 	fromInput                // standard input
+	fromSignal               // a Signal
 )
 
 // interestsPerLook is how many interests a poll handles between two checks whether the guest was
@@ -50,7 +61,13 @@ func (g *Guest) Poll(ctx context.Context, list []Interest) error {
 	}
 	began := time.Now()
 	end := began.Add(s.wait) // used only with a deadline
+	if s.signals && s.wait > 0 {
+		defer notify(list, nil)
+	}
 	for {
+		if s.signals && s.wait > 0 {
+			notify(list, g.waker.ringing)
+		}
 		if err := g.rest(ctx, s); err != nil {
 			return err
 		}
@@ -66,9 +83,33 @@ func (g *Guest) Poll(ctx context.Context, list []Interest) error {
 
 // sources are the things that a poll waits for.
 type sources struct {
-	fds   []unix.PollFd // for the kernel, and a last entry that watch uses
-	wait  time.Duration // until the earliest time
-	input bool          // whether standard input is among them
+	fds     []unix.PollFd // for the kernel, and a last entry that watch uses
+	wait    time.Duration // until the earliest time
+	input   bool          // whether standard input is among them
+	signals bool          // whether signals are among them
+}
+
+// notify has f called when a signal of the list may have happened.
+func notify(list []Interest, f func()) {
+	for i := range list {
+		if list[i].source == fromSignal {
+			list[i].Signal.Notify(f)
+		}
+	}
+}
+
+// WaitFor waits until a signal has happened.
+func (g *Guest) WaitFor(ctx context.Context, s Signal) error {
+	if s.Ready() {
+		return nil
+	}
+	defer s.Notify(nil)
+	for {
+		s.Notify(g.waker.ringing)
+		if err := g.pause(ctx, noDeadline); err != nil || s.Ready() {
+			return err
+		}
+	}
 }
 
 // sources finds the source of each interest.
@@ -83,11 +124,16 @@ func (g *Guest) sources(ctx context.Context, list []Interest) (sources, error) {
 		switch {
 		case in.Ready:
 			s.wait = 0
-		case in.Object == nil:
+		case in.Object != nil:
+			s.of(in)
+		case in.Signal != nil:
+			in.source, s.signals = fromSignal, true
+			if in.Signal.Ready() {
+				s.wait = 0
+			}
+		default:
 			in.source = fromClock
 			s.wait = min(s.wait, max(in.After, 0))
-		default:
-			s.of(in)
 		}
 	}
 	s.fds = append(s.fds, unix.PollFd{})
@@ -168,6 +214,8 @@ func (g *Guest) answers(ctx context.Context, list []Interest, fds []unix.PollFd,
 		switch in.source {
 		case fromClock:
 			in.Ready = in.After <= passed
+		case fromSignal:
+			in.Ready = in.Signal.Ready()
 		case fromInput:
 			ahead, end := g.stdin.state()
 			in.Bytes, in.Hangup = uint64(ahead), ahead == 0 && end != nil

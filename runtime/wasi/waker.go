@@ -12,13 +12,18 @@ import (
 // waker ends a wait of the guest's thread. Any goroutine may call ring; then the thread checks
 // again what it waits for.
 type waker struct {
-	bell chan struct{} // holds at most one ring
+	bell    chan struct{} // holds at most one ring
+	ringing func()        // ring, made once
 
 	mu sync.Mutex
 	fd int // an eventfd that ring also writes to; -1 until the thread first waits for descriptors of the kernel
 }
 
-func newWaker() *waker { return &waker{bell: make(chan struct{}, 1), fd: -1} }
+func newWaker() *waker {
+	w := &waker{bell: make(chan struct{}, 1), fd: -1}
+	w.ringing = w.ring
+	return w
+}
 
 func (w *waker) ring() {
 	select {
@@ -39,7 +44,8 @@ func (w *waker) descriptor() (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fd < 0 {
-		fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+		// It may have been rung since the thread last looked: one look too many does no harm.
+		fd, err := unix.Eventfd(1, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 		if err != nil {
 			return -1, err
 		}
@@ -59,6 +65,16 @@ func (w *waker) close() error {
 	return unix.Close(fd)
 }
 
+// BeforeWait has f called on the guest's thread each time before it waits for a time, an object or
+// a signal. f must not call the guest.
+func (g *Guest) BeforeWait(f func()) { g.beforeWait = append(g.beforeWait, f) }
+
+func (g *Guest) announce() {
+	for _, f := range g.beforeWait {
+		f()
+	}
+}
+
 // noDeadline is a wait without an end.
 const noDeadline = time.Duration(1<<63 - 1)
 
@@ -70,6 +86,7 @@ func (g *Guest) pause(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil
 	}
+	g.announce()
 	var end <-chan time.Time
 	if d != noDeadline {
 		timer := time.NewTimer(d)
@@ -103,7 +120,8 @@ func (g *Guest) watch(ctx context.Context, fds []unix.PollFd, d time.Duration) e
 		timeout = &t
 	}
 	if d > 0 {
-		defer context.AfterFunc(ctx, g.waker.ring)()
+		g.announce()
+		defer context.AfterFunc(ctx, g.waker.ringing)()
 	}
 	if _, err := unix.Ppoll(fds, timeout, nil); err != nil && err != unix.EINTR {
 		return err

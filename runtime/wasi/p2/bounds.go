@@ -1,6 +1,10 @@
 package p2
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
+)
 
 // kind is a kind of resources.
 type kind uint8
@@ -46,6 +50,10 @@ const (
 	maxBlockingWrite = 4096
 	// maxPipeWrite is how many bytes a FIFO takes at once if it takes any (PIPE_BUF of Linux).
 	maxPipeWrite = 4096
+	// maxEarly is how many bytes a body takes before its response is given: as many as a pipe holds.
+	maxEarly = http.PipeSize
+	// maxAllEarly is for all such bodies of a guest. It answers one request at a time.
+	maxAllEarly = 4 * maxEarly
 	// maxRandom is how many random bytes a call returns. WIT has no error for more, so such a guest
 	// traps. Programs take a few dozen, and JavaScript's own bound is 64 KiB.
 	maxRandom = 16 << 20

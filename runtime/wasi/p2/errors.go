@@ -25,11 +25,17 @@ func fileError(err error) error {
 type failure struct {
 	host   *Host
 	reason wasi.Error
-	file   bool // of a file, so that it has a code of wasi:filesystem
+	file   bool                                 // of a file, so that it has a code of wasi:filesystem
+	code   typed.Option[bindings.HTTPErrorCode] // of a body
 }
 
 // ToDebugString implements bindings.Error. The text has no names of the host.
-func (f *failure) ToDebugString(context.Context) (string, error) { return f.reason.Error(), nil }
+func (f *failure) ToDebugString(context.Context) (string, error) {
+	if f.code.Is {
+		return f.code.Value.Error(), nil
+	}
+	return f.reason.Error(), nil
+}
 
 // Drop implements typed.Resource.
 func (f *failure) Drop() { f.host.give(failures) }

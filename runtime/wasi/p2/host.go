@@ -24,6 +24,9 @@ type Host struct {
 	held [kinds]int // resources of each kind
 	web  http.Room
 
+	exchange *http.Exchange // that the guest answers, or answered last
+	early    int            // bytes of bodies whose response is not given yet
+
 	// These are kept to reuse their memory in the next call.
 	interests []wasi.Interest
 	ready     []uint32

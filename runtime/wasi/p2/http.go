@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/typed"
-	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
@@ -22,8 +21,7 @@ func (outgoing) Handle(_ context.Context, r bindings.OutgoingRequest, o typed.Op
 	return nil, bindings.HTTPErrorCode{Case: bindings.HTTPErrorCodeHTTPRequestDenied}
 }
 
-// web has the functions of wasi:http/types. The guest gets no request and no response, so what
-// belongs to these is never made.
+// web has the functions of wasi:http/types. The guest sends no request, so it gets no response.
 type web struct{ host *Host }
 
 // NewOutgoingRequest implements bindings.HTTPHost. It owns the headers.
@@ -35,15 +33,6 @@ func (w web) NewOutgoingRequest(_ context.Context, headers bindings.Headers) (bi
 	return &outgoingRequest{message: m, texts: http.NewTexts(&w.host.web)}, nil
 }
 
-// NewOutgoingResponse implements bindings.HTTPHost. It owns the headers.
-func (w web) NewOutgoingResponse(_ context.Context, headers bindings.Headers) (bindings.OutgoingResponse, error) {
-	m, err := w.message(headers)
-	if err != nil {
-		return nil, err
-	}
-	return &outgoingResponse{message: m, status: 200}, nil
-}
-
 // NewRequestOptions implements bindings.HTTPHost.
 func (w web) NewRequestOptions(context.Context) (bindings.RequestOptions, error) {
 	if err := w.host.web.Take(); err != nil {
@@ -52,35 +41,11 @@ func (w web) NewRequestOptions(context.Context) (bindings.RequestOptions, error)
 	return &requestOptions{host: w.host}, nil
 }
 
-// ResponseOutparamSet implements bindings.HTTPHost. No guest has a response-outparam.
-func (web) ResponseOutparamSet(context.Context, bindings.ResponseOutparam, typed.Result[bindings.OutgoingResponse, bindings.HTTPErrorCode]) error {
-	return nil
-}
-
-// IncomingBodyFinish implements bindings.HTTPHost. No guest has an incoming-body.
-func (web) IncomingBodyFinish(context.Context, bindings.IncomingBody) (bindings.FutureTrailers, error) {
-	return nil, wasi.ErrNotSupported
-}
-
-// OutgoingBodyFinish implements bindings.HTTPHost. It owns the body and the trailers.
-func (web) OutgoingBodyFinish(_ context.Context, b bindings.OutgoingBody, trailers typed.Option[bindings.Trailers]) error {
-	b.Drop()
-	if trailers.Is {
-		trailers.Value.Drop()
-	}
-	return nil
-}
-
-// HTTPErrorCode implements bindings.HTTPHost. No stream is that of a message.
-func (web) HTTPErrorCode(context.Context, bindings.Error) (none typed.Option[bindings.HTTPErrorCode], err error) {
-	return none, nil
-}
-
 // message is what requests and responses have.
 type message struct {
 	host    *Host
 	headers *http.Fields
-	taken   bool // the guest has taken the body
+	out     *outflow // where the body's bytes go; nil until the guest takes it
 }
 
 func (w web) message(headers bindings.Headers) (message, error) {
@@ -103,57 +68,16 @@ func (m *message) Headers(context.Context) (bindings.Headers, error) {
 	return resource(m.headers.View())
 }
 
-// Body implements both messages. A message has one body.
-func (m *message) Body(context.Context) (bindings.OutgoingBody, error) {
-	if m.taken {
+// body makes the body of a message, which has one.
+func (m *message) body(of *outflow) (bindings.OutgoingBody, error) {
+	if m.out != nil {
 		return nil, typed.ErrFailed
 	}
 	if err := m.host.web.Take(); err != nil {
 		return nil, err
 	}
-	m.taken = true
-	return &outgoingBody{host: m.host}, nil
-}
-
-// outgoingBody is the resource outgoing-body of wasi:http. What is written to it goes nowhere.
-type outgoingBody struct {
-	host  *Host
-	taken bool
-}
-
-// Drop implements typed.Resource.
-func (b *outgoingBody) Drop() { b.host.web.Give() }
-
-// Write implements bindings.OutgoingBody.
-func (b *outgoingBody) Write(context.Context) (bindings.OutputStream, error) {
-	if b.taken {
-		return nil, typed.ErrFailed
-	}
-	if err := b.host.take(streams); err != nil {
-		return nil, err
-	}
-	b.taken = true
-	return &outputStream{host: b.host}, nil
-}
-
-// outgoingResponse is the resource outgoing-response of wasi:http.
-type outgoingResponse struct {
-	message
-	status bindings.StatusCode
-}
-
-// StatusCode implements bindings.OutgoingResponse.
-func (r *outgoingResponse) StatusCode(context.Context) (bindings.StatusCode, error) {
-	return r.status, nil
-}
-
-// SetStatusCode implements bindings.OutgoingResponse.
-func (r *outgoingResponse) SetStatusCode(_ context.Context, code bindings.StatusCode) error {
-	if code < 100 || code > 999 {
-		return typed.ErrFailed
-	}
-	r.status = code
-	return nil
+	m.out = of
+	return &outgoingBody{of: of}, nil
 }
 
 // outgoingRequest is the resource outgoing-request of wasi:http.
@@ -170,6 +94,12 @@ type outgoingRequest struct {
 func (r *outgoingRequest) Drop() {
 	r.texts.Drop()
 	r.message.Drop()
+}
+
+// Body implements bindings.OutgoingRequest. What is written to it goes nowhere, as the request is
+// not sent.
+func (r *outgoingRequest) Body(context.Context) (bindings.OutgoingBody, error) {
+	return r.body(&outflow{host: r.host, declared: noLength})
 }
 
 // Method implements bindings.OutgoingRequest.

@@ -8,18 +8,23 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
-// inputStream is the resource input-stream of wasi:io: standard input, or a file from an offset on.
+// inputStream is the resource input-stream of wasi:io: standard input, a file from an offset on, or
+// the body of a request.
 type inputStream struct {
 	host   *Host
-	of     *descriptor.Descriptor // the file; nil for standard input
+	of     *descriptor.Descriptor // the file; nil for others
 	file   *wasi.File             // the same
 	offset int64                  // in a file that is no FIFO
 	atEnd  bool                   // the last read met the end; a file may have grown since
+	body   *inflow                // nil for others
 	closed bool                   // the input ended or failed
 }
 
 // Drop implements typed.Resource.
 func (s *inputStream) Drop() {
+	if s.body != nil {
+		s.body.leave()
+	}
 	s.host.done(s.of)
 	s.host.give(streams)
 }
@@ -51,6 +56,8 @@ func (s *inputStream) Subscribe(context.Context) (bindings.Pollable, error) {
 	switch {
 	case s.closed:
 		return s.host.pollable(pollable{})
+	case s.body != nil:
+		return s.host.pollable(pollable{signal: s.body})
 	case s.file == nil:
 		return s.host.pollable(pollable{object: s.host.guest.Stdin()})
 	case descriptor.IsPipe(s.file):
@@ -80,10 +87,16 @@ func (s *inputStream) read(ctx context.Context, n uint64, nonblock bool) ([]byte
 		return nil, nil
 	}
 	s.closed = true
+	if s.body != nil {
+		return nil, s.host.failedBody(err, bindings.HTTPErrorCodeConnectionReadTimeout)
+	}
 	return nil, s.host.failed(err, s.file != nil)
 }
 
 func (s *inputStream) fill(ctx context.Context, b []byte, nonblock bool) (int, error) {
+	if s.body != nil {
+		return s.body.read(ctx, b, nonblock)
+	}
 	list := s.host.guest.One(b)
 	switch {
 	case s.file == nil:

@@ -11,8 +11,8 @@ import (
 )
 
 // outputStream is the resource output-stream of wasi:io: standard output or error, a file from an
-// offset on or at its end, or a body that goes nowhere. What is written goes on at once: the stream
-// holds no bytes, so a flush has nothing to do.
+// offset on or at its end, or a body. What is written goes on at once: the stream holds no bytes.
+// Only a body has something to do at a flush: it tells the server.
 type outputStream struct {
 	host     *Host
 	standard *wasi.Output           // nil for others
@@ -20,6 +20,7 @@ type outputStream struct {
 	file     *wasi.File             // the same
 	offset   int64                  // in a file that is no FIFO
 	append   bool                   // write at the end of the file
+	body     *outflow               // nil for others
 	permit   uint64                 // how many bytes the guest may still write
 	closed   bool                   // a write failed
 }
@@ -46,6 +47,12 @@ func (s *outputStream) room(ctx context.Context) (uint64, error) {
 	switch {
 	case s.closed:
 		return 0, errClosed
+	case s.body != nil:
+		n, err := s.body.room()
+		if err != nil {
+			return 0, s.failed(err)
+		}
+		return uint64(n), nil
 	case s.file == nil || !descriptor.IsPipe(s.file):
 		return maxWrite, nil
 	}
@@ -82,7 +89,10 @@ func (s *outputStream) BlockingWriteAndFlush(ctx context.Context, p []byte) erro
 	if len(p) > maxBlockingWrite {
 		return errBlocking
 	}
-	return s.put(ctx, p)
+	if err := s.put(ctx, p); err != nil {
+		return err
+	}
+	return s.Flush(ctx)
 }
 
 // put writes all bytes.
@@ -96,23 +106,32 @@ func (s *outputStream) put(ctx context.Context, p []byte) error {
 			err = wasi.ErrIO
 		}
 		if err != nil {
-			s.closed, s.permit = true, 0
-			return s.host.failed(err, s.file != nil)
+			return s.failed(err)
 		}
 		p = p[n:]
 	}
 	return nil
 }
 
+// failed closes the stream, and returns the error as its functions do.
+func (s *outputStream) failed(err error) error {
+	s.closed, s.permit = true, 0
+	if s.body != nil {
+		return s.host.failedBody(err, bindings.HTTPErrorCodeConnectionWriteTimeout)
+	}
+	return s.host.failed(err, s.file != nil)
+}
+
 // some writes some of the bytes.
 func (s *outputStream) some(ctx context.Context, p []byte) (n int, err error) {
+	if s.body != nil {
+		return s.body.write(ctx, p)
+	}
 	list := s.host.guest.One(p)
 	defer s.host.guest.One(nil) // p is the guest's memory, which may be freed
 	switch {
 	case s.standard != nil:
 		return s.standard.Write(ctx, list)
-	case s.file == nil:
-		return len(p), nil
 	case descriptor.IsPipe(s.file):
 		return s.file.Write(ctx, list, false)
 	case s.append:
@@ -125,18 +144,37 @@ func (s *outputStream) some(ctx context.Context, p []byte) (n int, err error) {
 
 // Flush implements bindings.OutputStream.
 func (s *outputStream) Flush(context.Context) error {
-	if s.closed {
+	switch {
+	case s.closed:
 		return errClosed
+	case s.body == nil:
+		return nil
+	}
+	if err := s.body.flush(); err != nil {
+		return s.failed(err)
 	}
 	return nil
 }
 
-// BlockingFlush implements bindings.OutputStream.
-func (s *outputStream) BlockingFlush(ctx context.Context) error { return s.Flush(ctx) }
+// BlockingFlush implements bindings.OutputStream. It waits until there is room for more, but not for
+// the client.
+func (s *outputStream) BlockingFlush(ctx context.Context) error {
+	if err := s.Flush(ctx); err != nil || s.body == nil {
+		return err
+	}
+	if err := s.body.waitForRoom(ctx); err != nil {
+		return s.failed(err)
+	}
+	return nil
+}
 
 // Subscribe implements bindings.OutputStream.
 func (s *outputStream) Subscribe(context.Context) (bindings.Pollable, error) {
-	if s.file != nil && descriptor.IsPipe(s.file) && !s.closed {
+	switch {
+	case s.closed:
+	case s.body != nil:
+		return s.host.pollable(pollable{signal: s.body})
+	case s.file != nil && descriptor.IsPipe(s.file):
 		return s.host.pollable(pollable{object: s.file, write: true, of: s.of})
 	}
 	return s.host.pollable(pollable{})
@@ -157,7 +195,10 @@ func (s *outputStream) BlockingWriteZeroesAndFlush(ctx context.Context, n uint64
 	if n > maxBlockingWrite {
 		return errBlocking
 	}
-	return s.putZeroes(ctx, n)
+	if err := s.putZeroes(ctx, n); err != nil {
+		return err
+	}
+	return s.Flush(ctx)
 }
 
 func (s *outputStream) putZeroes(ctx context.Context, n uint64) error {

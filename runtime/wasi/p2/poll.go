@@ -13,14 +13,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
-// pollable is a resource of wasi:io/poll. It waits for a time or for an object, or else is always
-// ready: a regular file and an output are.
+// pollable is a resource of wasi:io/poll. It waits for a time, an object or a signal, or else is
+// always ready: a regular file and an output are.
 type pollable struct {
 	host   *Host
 	timer  bool
 	when   uint64      // of a timer, by the monotonic clock
 	object wasi.Object // nil for none
 	write  bool
+	signal wasi.Signal            // nil for none
 	of     *descriptor.Descriptor // the object, if the guest opened it
 }
 
@@ -47,6 +48,8 @@ func (p *pollable) interest(in *wasi.Interest, now uint64) {
 		in.After = time.Duration(min(p.when-min(now, p.when), math.MaxInt64))
 	case p.object != nil:
 		in.Object, in.Write = p.object, p.write
+	case p.signal != nil:
+		in.Signal = p.signal
 	default:
 		in.Ready = true
 	}
@@ -57,6 +60,9 @@ func (p *pollable) Ready(ctx context.Context) (bool, error) {
 	h := p.host
 	if p.timer {
 		return p.when <= h.now(), nil
+	}
+	if p.signal != nil {
+		return p.signal.Ready(), nil
 	}
 	list := h.list2()
 	defer h.forget(list)
