@@ -31,8 +31,8 @@ type Exchange struct {
 type Head struct {
 	Status  int
 	Headers []Field
-	// NoBody says that the guest gave no body.
-	NoBody bool
+	// Bodiless says that the guest gave no body.
+	Bodiless bool
 }
 
 // maxInform is how many informational responses one request has.

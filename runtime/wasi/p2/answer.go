@@ -153,7 +153,7 @@ func (r *outgoingResponse) answer(e *http.Exchange) error {
 
 // head is what the server gets. The headers cannot be changed any more.
 func (r *outgoingResponse) head() http.Head {
-	return http.Head{Status: int(r.status), Headers: r.headers.Entries(), NoBody: r.out == nil}
+	return http.Head{Status: int(r.status), Headers: r.headers.Entries(), Bodiless: r.out == nil}
 }
 
 // outgoingBody is the resource outgoing-body of wasi:http.

@@ -31,7 +31,7 @@ func (h *Host) Respond(e *http.Exchange, r bindings.Response) {
 		of.discard(errOver)
 		return
 	}
-	head := http.Head{Status: int(of.status), Headers: of.headers.Entries(), NoBody: !of.contents.Is}
+	head := http.Head{Status: int(of.status), Headers: of.headers.Entries(), Bodiless: !of.contents.Is}
 	length, err := lengthOf(e.Method, head)
 	if err == nil {
 		err = e.Respond(head)
@@ -47,7 +47,7 @@ func (h *Host) Respond(e *http.Exchange, r bindings.Response) {
 	x.trailers.Read(x.gotTrailers)
 	e.Answer.OnGone(func() { h.x.Post(x.gone) })
 	x.note()
-	if head.NoBody {
+	if head.Bodiless {
 		x.whole = true
 		return
 	}
@@ -72,7 +72,7 @@ func lengthOf(method string, head http.Head) (length int64, err error) {
 	switch {
 	case method == "HEAD" || head.Status == 204 || head.Status == 304:
 		return -1, nil // the length is that of another response
-	case head.NoBody && length > 0:
+	case head.Bodiless && length > 0:
 		return 0, &http.SizeError{Declared: uint64(length)}
 	}
 	return length, nil

@@ -194,7 +194,7 @@ func TestHello(t *testing.T) {
 		t.Errorf("the server was told %d times, and the end: %v", s.told, s.Answer.Ended())
 	}
 	_, head, _ := s.Next()
-	if len(head.Headers) != 2 || head.NoBody || head.Headers[1].A != "a" || string(head.Headers[1].B) != "b" {
+	if len(head.Headers) != 2 || head.Bodiless || head.Headers[1].A != "a" || string(head.Headers[1].B) != "b" {
 		t.Errorf("the head is %v", head)
 	}
 	s.is(201, "hello", io.EOF.Error())
