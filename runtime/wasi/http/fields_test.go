@@ -54,6 +54,22 @@ func TestFields(t *testing.T) {
 	}
 }
 
+// TestReceived has the fields of a message that came.
+func TestReceived(t *testing.T) {
+	var r http.Room
+	list := []http.Field{{A: "Host", B: []byte("h")}}
+	f, err := http.Received(&r, list)
+	want(t, "received", err, nil)
+	want(t, "append", f.Append("a", nil), http.ErrImmutable)
+	if _, bytes := r.Used(); bytes == 0 || !http.Fits(list) || len(f.Get("host")) != 1 {
+		t.Errorf("the fields have %d bytes in the room", bytes)
+	}
+	f.Drop()
+	if http.Fits(make([]http.Field, http.MaxFields/http.FieldCost+1)) {
+		t.Error("too many fields fit")
+	}
+}
+
 // TestRefused has names and values that no field has.
 func TestRefused(t *testing.T) {
 	f := newFields(t, &http.Room{})

@@ -241,7 +241,7 @@ func TestClosedPipes(t *testing.T) {
 	}
 }
 
-// TestFreeTellsWhoWaits frees a pipe at both ends of which somebody waits.
+// TestFreeTellsWhoWaits frees a pipe whose reader, and one whose writer, waits.
 func TestFreeTellsWhoWaits(t *testing.T) {
 	full, empty, told := &http.Pipe{}, &http.Pipe{}, 0
 	_, _ = full.Write(make([]byte, http.PipeSize))

@@ -42,6 +42,20 @@
 // The environment has PWD if the container has a working directory, as in preview 1. The time zone
 // is UTC. No stream is a terminal.
 //
+// # Handlers
+//
+// Incoming makes the arguments of wasi:http/incoming-handler for an http.Exchange. One exchange at
+// a time is the guest's. The server is told of what the guest wrote when the guest flushes, waits
+// for anything, or finishes its body; other writes only fill the pipe. What is written to a body
+// before its response is given, is kept: up to 64 KiB for a body, and 256 KiB together. A blocking
+// write beyond it fails, as only the guest itself could make room.
+//
+// A finish ends the stream of its body, even if the guest still has that. What was not read of a
+// request's body is lost then, and the trailers come after it. A client that is gone is an error of
+// the streams, and none of finish.
+//
+// What the guest keeps of an exchange that is over counts as its HTTP objects, and has no effect.
+//
 // # Network
 //
 // There is none: creating a socket is access-denied, looking up a name is

@@ -11,8 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
-// Incoming makes the arguments of wasi:http/incoming-handler for an exchange. One exchange at a time
-// is the guest's: the server is told of it before the guest waits, until the next one comes.
+// Incoming makes the arguments of wasi:http/incoming-handler for an exchange. One exchange at a
+// time is the guest's: the server is told of it before the guest waits, until the next one comes.
 //
 // The error is http.ErrRequestSize for a request that no guest gets. Another error is that of a
 // guest that holds too much, so that it can answer no more.

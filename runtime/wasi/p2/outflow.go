@@ -191,8 +191,8 @@ func (o *outflow) complete() error {
 	return &http.SizeError{Declared: uint64(o.declared), Written: o.written}
 }
 
-// answer gives the response of the body to an exchange, and then the bytes. The error says why there
-// is no response.
+// answer gives the response of the body to an exchange, and then the bytes. The error says why
+// there is no response.
 func (o *outflow) answer(e *http.Exchange) error {
 	o.early = false
 	err := o.answerTo(e)

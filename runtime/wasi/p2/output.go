@@ -156,8 +156,8 @@ func (s *outputStream) Flush(context.Context) error {
 	return nil
 }
 
-// BlockingFlush implements bindings.OutputStream. It waits until there is room for more, but not for
-// the client.
+// BlockingFlush implements bindings.OutputStream. It waits until there is room for more, but not
+// for the client.
 func (s *outputStream) BlockingFlush(ctx context.Context) error {
 	if err := s.Flush(ctx); err != nil || s.body == nil {
 		return err
