@@ -35,8 +35,11 @@ func (p *program) work(e *Engine, spec runtime.Spec, cfg wasi.Config, out *stdio
 	if p.serves(spec) {
 		return newComponentHandler(e, p, spec, cfg, out, h)
 	}
-	if !p.command.IsCommand() {
+	switch {
+	case !p.command.IsCommand():
 		return nil, errNoCommand
+	case len(spec.Listen) > 0 && spec.Of.Pod == "": // a pod's ports only say what it may listen on
+		return nil, errListens
 	}
 	host, err := command.NewHost(h.ctx, cfg)
 	if err != nil {

@@ -111,14 +111,11 @@ func (e *Engine) memoryLimit(limit int64) int64 {
 // newWork makes the work of a guest.
 func (e *Engine) newWork(u unit, spec runtime.Spec, stdin io.Reader, out *stdio.Output, h *hosted) (work, error) {
 	var listeners []*net.TCPListener
-	switch {
-	case u.listens():
+	if u.listens() {
 		var err error
 		if listeners, err = listen.Open(spec); err != nil {
 			return nil, err
 		}
-	case len(spec.Listen) > 0 && spec.Of.Pod == "": // a pod's ports only say what it may listen on
-		return nil, errListens
 	}
 	return u.work(e, spec, wasi.Config{
 		Args:          spec.Args,

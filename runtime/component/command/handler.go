@@ -1,7 +1,6 @@
 package command
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
@@ -65,7 +64,7 @@ func (h *Handler) Begin(e *http.Exchange, exited func()) error {
 		typed.Check(err)
 		bindings2.LowerIncomingHandlerHandleArgs(args, request, out)
 	}, nil, func() {
-		finish(e)
+		e.Finish()
 		exited()
 	})
 }
@@ -85,21 +84,14 @@ func (h *Handler) begin3(e *http.Exchange, exited func()) error {
 	}, exited)
 }
 
-// Errors of an answer of WASI 0.2 when the guest's function has returned.
-var (
-	ErrNoAnswer   = errors.New("the guest returned without a response")
-	ErrIncomplete = errors.New("the guest returned, and has not finished the body of its response")
-)
-
-// finish ends the answer of a guest of WASI 0.2: nothing of it comes after its function returned.
-func finish(e *http.Exchange) {
-	switch {
-	case !e.Answered():
-		e.Fail(ErrNoAnswer)
-	case !e.Answer.Ended():
-		e.Fail(ErrIncomplete)
+// Fail ends an exchange that the instance has begun and that has taken too long. It is called in
+// the turn.
+func (h *Handler) Fail(e *http.Exchange, why error) {
+	if h.program.wasi == 3 {
+		h.host.p3.Fail(e, why)
+		return
 	}
-	e.Publish()
+	e.Fail(why)
 }
 
 // Close ends the instance. No goroutine drives it, or its engine was interrupted.

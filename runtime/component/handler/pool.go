@@ -64,6 +64,7 @@ var (
 	errQueueFull = errors.New("too many requests wait for an instance")
 	errWaited    = errors.New("no instance was free in time")
 	errClosed    = errors.New("the handler has ended")
+	errHeaders   = errors.New("the request has larger headers than a guest is given")
 )
 
 // How long an instance is kept that answers nothing, and how many are kept ready that have answered

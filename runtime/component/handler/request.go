@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/runtime/httpserver"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
 )
 
@@ -101,10 +102,21 @@ func (s *session) readBody() {
 			s.body.End(fieldsOf(s.r.Trailer), nil)
 			return
 		case err != nil:
-			s.body.End(nil, err)
+			s.body.End(nil, bodyError(err))
 			return
 		}
 	}
+}
+
+// bodyError is the error of a body as a guest is told it.
+func bodyError(err error) error {
+	switch {
+	case errors.Is(err, httpserver.ErrBodyTooLarge):
+		return http.ErrBodySize
+	case errors.Is(err, httpserver.ErrStalled):
+		return http.ErrStalled
+	}
+	return err
 }
 
 // endBody ends the reading of the body, and waits for it.

@@ -58,6 +58,10 @@ func (p *Pool) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 	defer p.sessions.Done()
 	s := &session{pool: p, w: w, r: r, control: nethttp.NewResponseController(w), wake: make(chan struct{}, 1), begun: time.Now()}
 	s.fill()
+	if !http.Fits(s.exchange.Headers) {
+		refuse(w, errHeaders)
+		return
+	}
 	m, err := p.acquire(r.Context())
 	if err != nil {
 		refuse(w, err)
@@ -264,12 +268,7 @@ func isClosed(c chan struct{}) bool {
 	}
 }
 
-func (s *session) free() {
-	s.answer.Free()
-	if s.body != nil {
-		s.body.Free()
-	}
-}
+func (s *session) free() { s.exchange.Free() }
 
 // errGone is the error of a guest's stream whose client has gone.
 var errGone = errors.New("the client has gone")
@@ -344,7 +343,7 @@ func (s *session) timeOut() {
 	alive := make(chan struct{})
 	m.handler.Instance().Post(func() {
 		close(alive)
-		s.exchange.Fail(errTimedOut)
+		m.handler.Fail(&s.exchange, errTimedOut)
 	})
 	time.AfterFunc(lookEvery, func() {
 		if !isClosed(alive) {
@@ -374,6 +373,8 @@ func statusOf(err error) int {
 	switch {
 	case errors.Is(err, errTimedOut):
 		return nethttp.StatusGatewayTimeout
+	case errors.Is(err, errHeaders):
+		return nethttp.StatusRequestHeaderFieldsTooLarge
 	case errors.Is(err, errMemory), errors.Is(err, errQueueFull), errors.Is(err, errWaited), errors.Is(err, errClosed),
 		errors.Is(err, errStopped), errors.As(err, &busy):
 		return nethttp.StatusServiceUnavailable
