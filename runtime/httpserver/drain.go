@@ -87,11 +87,13 @@ func (s *Server) Drained() <-chan struct{} { return s.drained }
 
 // drain ends the connections that rest, until there are none.
 func (s *Server) drain(begin time.Time) {
-	_ = s.http2.Shutdown(context.Background()) // has no connections of its own, so it does not wait
 	s.settle()
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	for {
+		// It has no connections of its own, so it does not wait. It tells each connection of HTTP/2
+		// once; some come after Drain.
+		_ = s.http2.Shutdown(context.Background())
 		select {
 		case <-ticker.C:
 		case <-s.drained:

@@ -121,10 +121,14 @@ func (l *listener) untilQuiet() error {
 	end := l.server.deadline
 	l.server.mu.Unlock()
 	d, ok := l.Listener.(deadliner)
-	if now := time.Now(); ok && now.Before(end) {
+	switch now := time.Now(); {
+	case !ok || now.After(end.Add(time.Second)):
+		return errDrained
+	case now.After(end): // only what waits
+		return d.SetDeadline(now.Add(time.Millisecond))
+	default:
 		return d.SetDeadline(earlier(now.Add(quiet), end))
 	}
-	return errDrained
 }
 
 // last takes a connection that waits, after a deadline has passed.
