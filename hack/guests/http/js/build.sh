@@ -1,0 +1,14 @@
+#!/bin/sh
+# build.sh FOLDER: builds FOLDER/hello-js.wasm and FOLDER/numbers-js.wasm, handlers of WASI 0.2 in JavaScript. It needs
+# node and npm, and fetches jco and componentize-js from npm into FOLDER/npm. The engine in componentize-js has fetch
+# events for WASI 0.2.10, and for no other release.
+set -e
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+cd "$(dirname "$0")"
+../wit.sh "$out" 0.2.10
+npm install --no-fund --no-audit --prefix "$out/npm" \
+	@bytecodealliance/componentize-js@0.23.0 @bytecodealliance/preview2-shim@0.25.0
+for name in hello numbers; do
+	"$out/npm/node_modules/.bin/componentize-js" $name.js --wit "$out/wit" --world-name handler -o "$out/$name-js.wasm"
+done
