@@ -396,7 +396,11 @@ func (w *podActions) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Contai
 	if err != nil {
 		return runtime.Spec{}, err
 	}
-	return containerSpec(pod, c, module, env)
+	spec, err := containerSpec(pod, c, module, env)
+	if err != nil {
+		return runtime.Spec{}, err
+	}
+	return spec, w.addHTTP(ctx, &spec, pod, c, module, at)
 }
 
 // temporary reports whether a start may succeed the next time, and the error is not the module's

@@ -15,14 +15,15 @@ const outputLimit = 10 << 10
 
 // session is the spec of a command beside a container's run. The command is a new instance of the
 // same module, or of the module in its image that argv names. It has the same environment, files
-// and limits, but no sockets.
+// and limits, but no sockets, and is not served.
 func session(of runtime.Spec, argv []string) runtime.Spec {
 	s := of
 	s.ID, s.Args = newID(), argv
 	s.Of = runtime.Origin{Pod: of.Of.Pod, Beside: of.ID}
 	s.Log, s.LogMaxSize, s.LogMaxFiles = "", 0, 0
 	s.Stdin, s.StdinOnce, s.Listen, s.ListenFree = false, false, nil, nil
-	s.OutputRate = 0 // this limits the log, and a command has no log
+	s.HTTP = runtime.HTTP{} // nothing serves a command
+	s.OutputRate = 0        // this limits the log, and a command has no log
 	return s
 }
 

@@ -76,6 +76,8 @@ type Settings struct {
 	Probed  *metrics.Probes
 	Tracer  trace.Tracer
 	Disks   Disks
+	// Requests takes requests of HTTP handlers. Without its Record, workers keep none.
+	Requests RequestTraces
 
 	// PodCIDRs are the ranges of addresses for pods if the Node has no podCIDR: at most one of IPv4
 	// and one of IPv6. With NodeAddressOnly pods have the node's address, even if there are ranges.
@@ -170,6 +172,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	pods := informer.New(podsOf(m.Client, m.NodeName), handler, m.Log.Named("informer"))
 	loops.Go(func() { m.clearOrphans(ctx, pods) })
 	loops.Go(func() { m.eviction.run(ctx, m.synced) })
+	loops.Go(func() { m.traceRequests(ctx) })
 	loops.Go(func() {
 		if err := m.classes.Run(ctx); err != nil {
 			m.Log.Error("cannot watch the RuntimeClasses", zap.Error(err))

@@ -47,6 +47,7 @@ type agent struct {
 	client    kubernetes.Interface
 	measures  *measures
 	tracer    trace.Tracer
+	requests  podsync.RequestTraces
 	events    record.EventRecorder
 	written   *logfile.Watcher // nil if the kernel has no watcher left
 	images    *registry.Store
@@ -83,7 +84,7 @@ func runAgent(ctx context.Context, cfg config.Config, stdout io.Writer, log *zap
 		return err
 	}
 	var stopTracing, closeWorkers, stopEvents, stopWatching func()
-	if a.tracer, stopTracing, err = newTracer(ctx, cfg, log.Named("tracing")); err != nil {
+	if a.tracer, a.requests, stopTracing, err = newTracer(ctx, cfg, log.Named("tracing")); err != nil {
 		return err
 	}
 	defer stopTracing()
@@ -232,6 +233,8 @@ func (a *agent) newPods() (*podsync.Manager, error) {
 		Probed:  a.measures.probes,
 		Disks:   a.measures.disks,
 		Tracer:  a.tracer,
+
+		Requests: a.requests,
 
 		LogsDir:     a.cfg.PodLogsDir,
 		LogLinksDir: a.cfg.ContainerLogsDir,

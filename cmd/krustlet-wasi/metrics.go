@@ -79,6 +79,7 @@ func (m *measures) watch(workers *pool.Pool, pods *podsync.Manager, serving *tls
 	m.page.MustRegister(
 		podsync.NewCollector(pods),
 		scrape.Volumes{Stats: usage},
+		scrape.Handlers{Stats: pods},
 		metrics.HostCalls{Functions: hostFunctions(), Ask: workers.HostCalls},
 		gauge("krustlet_workers", "Processes that host guests.", func() float64 {
 			n, _ := workers.Counts()

@@ -24,6 +24,7 @@ type Pods struct {
 	ContainerErrors     *prometheus.CounterVec // by container_type and code
 	TerminatedContainer *prometheus.CounterVec // by container_type, exit_code and reason
 	OOMKills            prometheus.Counter
+	DroppedSpans        prometheus.Counter
 	Evictions           *prometheus.CounterVec // by eviction_signal
 
 	ImageVolumes      prometheus.Counter
@@ -75,6 +76,7 @@ func NewPods() *Pods {
 	p.StartedContainers = counters("kubelet_started_containers_total", "Containers that were asked to start.", "container_type")
 	p.ContainerErrors = counters("kubelet_started_containers_errors_total", "Failures to start containers.", "container_type", "code")
 	p.TerminatedContainer = counters("kubelet_terminated_containers_total", "Containers that ended.", "container_type", "exit_code", "reason")
+	p.DroppedSpans = counter("krustlet_wasi_http_spans_dropped_total", "Requests of HTTP handlers that are missing in traces, because there were too many.")
 	p.OOMKills = counter("krustlet_oom_kills_total", "Containers that ended at their memory limit.")
 
 	p.Evictions = counters("kubelet_evictions", "Pods that were evicted because the node was short of something.", "eviction_signal")

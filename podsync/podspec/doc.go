@@ -7,5 +7,7 @@
 //	resources.go   what a pod takes of the node
 //	reach.go       the addresses of a pod and of its node
 //	sockets.go     the ports: sockets that containers get, and ports of the host
+//	httpports.go   where HTTP handlers are served
+//	http.go        how they are served: annotations
 //	names.go       hostname and domain
 package podspec

@@ -3,7 +3,6 @@ package podspec
 import (
 	"cmp"
 	"net/netip"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -17,20 +16,34 @@ const listenAnnotation = "krustlet-wasi.dev/listen"
 // Listens reports whether a pod allows listening sockets. Only the annotation "false" forbids them.
 func Listens(pod *corev1.Pod) bool { return pod.Annotations[listenAnnotation] != "false" }
 
+// hasSockets reports whether the containers of a pod get sockets for the ports that its spec names.
+func hasSockets(pod *corev1.Pod, at Reach) bool {
+	says := pod.Annotations[listenAnnotation]
+	return says == "true" || says != "false" && (at.Own || pod.Spec.HostNetwork)
+}
+
 // Sockets are the addresses of a container's listening sockets: its TCP ports, in the order of the
 // spec, at the pod's first address. If the pod has a second address, the same ports at that address
 // follow.
 func Sockets(pod *corev1.Pod, c *corev1.Container, at Reach) []string {
-	if says := pod.Annotations[listenAnnotation]; says == "false" || says != "true" && !at.Own && !pod.Spec.HostNetwork {
+	if !hasSockets(pod, at) {
 		return nil
 	}
-	if !pod.Spec.HostNetwork {
-		return socketsOn(at, tcpPorts(c))
-	}
+	return socketsOf(pod, tcpOf(c.Ports), at)
+}
+
+// socketsOf are the addresses of a pod's ports.
+func socketsOf(pod *corev1.Pod, ports []corev1.ContainerPort, at Reach) []string {
 	var listen []string
-	for _, p := range c.Ports {
-		if Protocol(p) == corev1.ProtocolTCP {
+	if pod.Spec.HostNetwork {
+		for _, p := range ports {
 			listen = append(listen, HostSocket(p, at.Host).String())
+		}
+		return listen
+	}
+	for _, a := range at.Pod {
+		for _, p := range ports {
+			listen = append(listen, netip.AddrPortFrom(a, uint16(p.ContainerPort)).String()) //nolint:gosec // the API server checks the range
 		}
 	}
 	return listen
@@ -52,31 +65,35 @@ func Offers(pod *corev1.Pod, exposed []uint16, at Reach) []string {
 	if !at.Own || !Listens(pod) {
 		return nil
 	}
-	var named []uint16
+	return socketsOf(pod, unnamed(pod, exposed), at)
+}
+
+// unnamed are those of some TCP ports that no container of the pod names.
+func unnamed(pod *corev1.Pod, ports []uint16) []corev1.ContainerPort {
+	taken := map[int32]bool{}
 	for _, c := range Containers(pod) {
-		named = append(named, tcpPorts(c)...)
+		for _, p := range tcpOf(c.Ports) {
+			taken[p.ContainerPort] = true
+		}
 	}
-	return socketsOn(at, slices.DeleteFunc(slices.Clone(exposed), func(p uint16) bool { return slices.Contains(named, p) }))
+	var free []corev1.ContainerPort
+	for _, p := range ports {
+		if !taken[int32(p)] {
+			free = append(free, corev1.ContainerPort{ContainerPort: int32(p)})
+		}
+	}
+	return free
 }
 
-func tcpPorts(c *corev1.Container) []uint16 {
-	var ports []uint16
-	for _, p := range c.Ports {
+// tcpOf are the TCP ports among some.
+func tcpOf(ports []corev1.ContainerPort) []corev1.ContainerPort {
+	var tcp []corev1.ContainerPort
+	for _, p := range ports {
 		if Protocol(p) == corev1.ProtocolTCP {
-			ports = append(ports, uint16(p.ContainerPort)) //nolint:gosec // the API server checks the range
+			tcp = append(tcp, p)
 		}
 	}
-	return ports
-}
-
-func socketsOn(at Reach, ports []uint16) []string {
-	var listen []string
-	for _, a := range at.Pod {
-		for _, p := range ports {
-			listen = append(listen, netip.AddrPortFrom(a, p).String())
-		}
-	}
-	return listen
+	return tcp
 }
 
 // HostPorts are the ports of the host that a pod's containers want, as the scheduler counts them:

@@ -11,6 +11,8 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 // Objects reads the ConfigMaps and Secrets of the cluster. Callers share the results and must not
@@ -98,7 +100,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // ErrGone is the error of methods that are called after TearDown.
 var ErrGone = errors.New("the pod's volumes were removed")
 
-// SetUp makes all volumes that containers of the pod mount. It updates those that exist, so it may
+// SetUp makes all volumes that containers of the pod mount, or that its annotations name. It updates those that exist, so it may
 // be called for a pod that runs. It returns an *Error for each volume that it cannot make, and
 // makes the others.
 func (v *Volumes) SetUp(ctx context.Context, pod *corev1.Pod) []error {
@@ -126,7 +128,7 @@ func (v *Volumes) SetUp(ctx context.Context, pod *corev1.Pod) []error {
 	return failed
 }
 
-// mounted are the names of the volumes that containers mount.
+// mounted are the names of the volumes that containers mount, or that annotations name.
 func mounted(pod *corev1.Pod) map[string]bool {
 	used := map[string]bool{}
 	see := func(mounts []corev1.VolumeMount) {
@@ -142,6 +144,9 @@ func mounted(pod *corev1.Pod) map[string]bool {
 	}
 	for _, c := range pod.Spec.EphemeralContainers {
 		see(c.VolumeMounts)
+	}
+	for _, name := range podspec.NamedVolumes(pod) {
+		used[name] = true
 	}
 	return used
 }

@@ -67,6 +67,9 @@
 //
 // # Blocking
 //
+// Spans gives requests that handlers have answered, of all workers, until its context ends. The
+// workers keep none while it is not called. Workers of older builds have none.
+//
 // Stop, Forget, Done, Exit and Runs do not wait for a worker. Stats, of one guest or of all, and
 // HostCalls wait a second, and then return the last known values. Attach and commands carry
 // streams. At most 1 MiB may be on its way that the reader has not read; then the guest waits. When

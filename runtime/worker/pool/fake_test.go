@@ -14,11 +14,14 @@ import (
 	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/spans"
 )
 
 // fakeEngine runs Go functions as guests: Args[0] names the function. Each start that succeeds adds
 // a line to the file Spec.Log, if it is set.
 type fakeEngine struct {
+	spans.Recorder
+
 	mu     sync.Mutex
 	runs   map[string]*fakeGuest
 	starts uint64
@@ -157,6 +160,16 @@ func (g *fakeGuest) program(streams runtime.Streams) int32 {
 		fmt.Fprint(streams.Stdout, "out")
 		fmt.Fprint(streams.Stderr, "err")
 		return 7
+	case "answer": // answers a request for itself and claims one of the run in Args[1], again and again
+		for {
+			for _, run := range []string{g.spec.ID, g.spec.Args[1]} {
+				if span, kept := g.engine.Begin([]string{"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}); kept {
+					span.Run, span.Method, span.Path, span.Status, span.Server = run, "GET", "/a", 200, "127.0.0.1:80"
+					g.engine.Add(span)
+				}
+			}
+			time.Sleep(time.Millisecond)
+		}
 	case "talk": // writes to all attached clients
 		for i := 0; ; i++ {
 			g.mu.Lock()
@@ -214,7 +227,11 @@ func (g *fakeGuest) Stop(grace time.Duration) {
 func (g *fakeGuest) Stats() runtime.Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return runtime.Stats{CPU: time.Second, Throttled: time.Millisecond, Memory: max(g.limits.Memory, 65536)}
+	used := runtime.Stats{CPU: time.Second, Throttled: time.Millisecond, Memory: max(g.limits.Memory, 65536)}
+	if g.spec.Args[0] == "answer" {
+		used.HTTP = &runtime.HTTPStats{Answers: map[int]uint64{200: 7}, Instances: int64(g.spec.HTTP.Instances)}
+	}
+	return used
 }
 
 // Resize refuses a limit of one thousandth.

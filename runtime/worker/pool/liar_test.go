@@ -187,6 +187,23 @@ func (l *liar) HostCalls(context.Context, *workerpb.HostCallsRequest) (*workerpb
 	return out, nil
 }
 
+func (l *liar) Spans(_ *workerpb.SpansRequest, stream grpc.ServerStreamingServer[workerpb.SpansResponse]) error {
+	one := workerpb.HTTPSpan{TraceId: []byte("t"), SpanId: []byte("s"), Path: []byte(strings.Repeat("x", 4<<10))}
+	m := &workerpb.SpansResponse{}
+	for range 500 {
+		for _, run := range []string{"r2", l.run.Load().GetId()} {
+			s := proto.Clone(&one).(*workerpb.HTTPSpan)
+			s.Run = run
+			m.Spans = append(m.Spans, s)
+		}
+	}
+	for {
+		if err := stream.Send(m); err != nil {
+			return err
+		}
+	}
+}
+
 // TestLyingWorker: a guest has taken control of a worker. The agent starts anyway, needs little
 // memory for the worker's messages, and the pods of other workers continue. If the worker keeps to
 // the protocol, its own run continues, too.

@@ -19,9 +19,13 @@ type Pool struct {
 	workers *workers
 	runs    *book
 	calls   *callSum
+	spans   *spanFeed
 }
 
-var _ runtime.Engine = (*Pool)(nil)
+var (
+	_ runtime.Engine     = (*Pool)(nil)
+	_ runtime.HTTPTracer = (*Pool)(nil)
+)
 
 // Open adopts the workers that earlier agents left in the folder, and starts to remove the folders
 // of those that have exited. When it returns, Runs has the runs of the adopted workers. Its error
@@ -39,6 +43,7 @@ func Open(ctx context.Context, cfg Config) (*Pool, error) {
 		workers: newWorkers(),
 		runs:    newBook(),
 		calls:   newCallSum(),
+		spans:   newSpanFeed(),
 	}
 	if err := errors.Join((&adopter{p}).adoptAll(ctx), ctx.Err()); err != nil {
 		p.Close()

@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// worker is the agent's view of a worker process. It has three goroutines: one waits for the exit
-// of its process, one keeps the Watch, and one does errands.
+// worker is the agent's view of a worker process. It has four goroutines: one waits for the exit
+// of its process, one keeps the Watch, one does errands, and one takes requests for traces.
 type worker struct {
 	pool    *Pool
 	dir     string
@@ -93,6 +93,7 @@ func (w *worker) run(ctx context.Context) {
 	var work sync.WaitGroup
 	work.Go(func() { w.keepWatch(live) })
 	work.Go(func() { w.doErrands(live) })
+	work.Go(func() { w.feedSpans(live) })
 	how, err := w.process.wait(ctx)
 	if err == nil {
 		// The Watch first has the messages that the worker sent before its exit, and then breaks.

@@ -69,6 +69,8 @@ func ToSpec(s runtime.Spec) *workerpb.Spec {
 		Listen:      s.Listen,
 		ListenFree:  s.ListenFree,
 		OutputRate:  s.OutputRate,
+
+		Http: toHTTP(s.HTTP), ConfigFolders: toBytes(s.ConfigFolders),
 	}
 }
 
@@ -95,6 +97,8 @@ func FromSpec(s *workerpb.Spec) runtime.Spec {
 		CPULimit:    s.GetCpuLimit(),
 
 		OutputRate: s.GetOutputRate(),
+
+		HTTP: fromHTTP(s.GetHttp()), ConfigFolders: fromBytes(s.GetConfigFolders()),
 	}
 }
 
@@ -135,6 +139,7 @@ func ToStats(id string, s runtime.Stats) *workerpb.Stats {
 	return &workerpb.Stats{
 		Id: id, Cpu: int64(s.CPU), Throttled: int64(s.Throttled), Memory: s.Memory, Received: s.Traffic.Received,
 		Sent: s.Traffic.Sent, ReceiveErrors: s.Traffic.ReceiveErrors, SendErrors: s.Traffic.SendErrors,
+		Http: toHTTPStats(s.HTTP),
 	}
 }
 
@@ -146,5 +151,6 @@ func FromStats(s *workerpb.Stats) runtime.Stats {
 			Received: count(s.GetReceived()), Sent: count(s.GetSent()),
 			ReceiveErrors: count(s.GetReceiveErrors()), SendErrors: count(s.GetSendErrors()),
 		},
+		HTTP: fromHTTPStats(s.GetHttp()),
 	}
 }

@@ -21,11 +21,25 @@ func fill(v reflect.Value) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int32, reflect.Int64:
 		v.SetInt(1<<31 - 1)
+	case reflect.Uint8, reflect.Uint64:
+		v.SetUint(99)
+	case reflect.Float64:
+		v.SetFloat(2.5)
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		for i := range v.Len() {
 			fill(v.Index(i))
 		}
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(v.Index(i))
+		}
+	case reflect.Map: // of numbers
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(reflect.ValueOf(204), reflect.ValueOf(uint64(7)))
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem())
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[time.Time]() {
 			v.Set(reflect.ValueOf(time.Unix(12, 345)))
@@ -74,6 +88,14 @@ func TestNothingIsLostOnTheWire(t *testing.T) {
 	send(ToStats("id", stats), &gotStats)
 	if diff := cmp.Diff(stats, FromStats(&gotStats)); diff != "" {
 		t.Errorf("Stats (-sent +received):\n%s", diff)
+	}
+	var span runtime.HTTPSpan
+	fill(reflect.ValueOf(&span).Elem())
+	span.Status, span.Path = 204, "/käse"
+	var gotSpans workerpb.SpansResponse
+	send(ToSpans([]runtime.HTTPSpan{span}, 3), &gotSpans)
+	if spans, dropped := FromSpans(&gotSpans); dropped != 3 || cmp.Diff([]runtime.HTTPSpan{span}, spans) != "" {
+		t.Errorf("Spans: %d dropped, %s", dropped, cmp.Diff([]runtime.HTTPSpan{span}, spans))
 	}
 }
 

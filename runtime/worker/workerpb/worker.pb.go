@@ -83,7 +83,7 @@ func (x Failure_Class) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Failure_Class.Descriptor instead.
 func (Failure_Class) EnumDescriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{10, 0}
+	return file_worker_proto_rawDescGZIP(), []int{12, 0}
 }
 
 type HelloRequest struct {
@@ -514,26 +514,31 @@ func (x *Mount) GetReadOnly() bool {
 }
 
 type Spec struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Of            *Origin                `protobuf:"bytes,2,opt,name=of,proto3" json:"of,omitempty"`
-	Isolated      bool                   `protobuf:"varint,3,opt,name=isolated,proto3" json:"isolated,omitempty"`
-	Module        []byte                 `protobuf:"bytes,4,opt,name=module,proto3" json:"module,omitempty"`
-	Digest        string                 `protobuf:"bytes,5,opt,name=digest,proto3" json:"digest,omitempty"`
-	Args          [][]byte               `protobuf:"bytes,6,rep,name=args,proto3" json:"args,omitempty"`
-	Env           [][]byte               `protobuf:"bytes,7,rep,name=env,proto3" json:"env,omitempty"`
-	WorkDir       []byte                 `protobuf:"bytes,8,opt,name=work_dir,json=workDir,proto3" json:"work_dir,omitempty"`
-	Mounts        []*Mount               `protobuf:"bytes,9,rep,name=mounts,proto3" json:"mounts,omitempty"`
-	Log           []byte                 `protobuf:"bytes,10,opt,name=log,proto3" json:"log,omitempty"`
-	LogMaxSize    int64                  `protobuf:"varint,11,opt,name=log_max_size,json=logMaxSize,proto3" json:"log_max_size,omitempty"`
-	LogMaxFiles   int64                  `protobuf:"varint,12,opt,name=log_max_files,json=logMaxFiles,proto3" json:"log_max_files,omitempty"`
-	MemoryLimit   int64                  `protobuf:"varint,13,opt,name=memory_limit,json=memoryLimit,proto3" json:"memory_limit,omitempty"`
-	CpuLimit      int64                  `protobuf:"varint,14,opt,name=cpu_limit,json=cpuLimit,proto3" json:"cpu_limit,omitempty"`
-	Stdin         bool                   `protobuf:"varint,15,opt,name=stdin,proto3" json:"stdin,omitempty"`
-	StdinOnce     bool                   `protobuf:"varint,16,opt,name=stdin_once,json=stdinOnce,proto3" json:"stdin_once,omitempty"`
-	Listen        []string               `protobuf:"bytes,17,rep,name=listen,proto3" json:"listen,omitempty"`
-	OutputRate    int64                  `protobuf:"varint,18,opt,name=output_rate,json=outputRate,proto3" json:"output_rate,omitempty"`
-	ListenFree    []string               `protobuf:"bytes,19,rep,name=listen_free,json=listenFree,proto3" json:"listen_free,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Id          string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Of          *Origin                `protobuf:"bytes,2,opt,name=of,proto3" json:"of,omitempty"`
+	Isolated    bool                   `protobuf:"varint,3,opt,name=isolated,proto3" json:"isolated,omitempty"`
+	Module      []byte                 `protobuf:"bytes,4,opt,name=module,proto3" json:"module,omitempty"`
+	Digest      string                 `protobuf:"bytes,5,opt,name=digest,proto3" json:"digest,omitempty"`
+	Args        [][]byte               `protobuf:"bytes,6,rep,name=args,proto3" json:"args,omitempty"`
+	Env         [][]byte               `protobuf:"bytes,7,rep,name=env,proto3" json:"env,omitempty"`
+	WorkDir     []byte                 `protobuf:"bytes,8,opt,name=work_dir,json=workDir,proto3" json:"work_dir,omitempty"`
+	Mounts      []*Mount               `protobuf:"bytes,9,rep,name=mounts,proto3" json:"mounts,omitempty"`
+	Log         []byte                 `protobuf:"bytes,10,opt,name=log,proto3" json:"log,omitempty"`
+	LogMaxSize  int64                  `protobuf:"varint,11,opt,name=log_max_size,json=logMaxSize,proto3" json:"log_max_size,omitempty"`
+	LogMaxFiles int64                  `protobuf:"varint,12,opt,name=log_max_files,json=logMaxFiles,proto3" json:"log_max_files,omitempty"`
+	MemoryLimit int64                  `protobuf:"varint,13,opt,name=memory_limit,json=memoryLimit,proto3" json:"memory_limit,omitempty"`
+	CpuLimit    int64                  `protobuf:"varint,14,opt,name=cpu_limit,json=cpuLimit,proto3" json:"cpu_limit,omitempty"`
+	Stdin       bool                   `protobuf:"varint,15,opt,name=stdin,proto3" json:"stdin,omitempty"`
+	StdinOnce   bool                   `protobuf:"varint,16,opt,name=stdin_once,json=stdinOnce,proto3" json:"stdin_once,omitempty"`
+	Listen      []string               `protobuf:"bytes,17,rep,name=listen,proto3" json:"listen,omitempty"`
+	OutputRate  int64                  `protobuf:"varint,18,opt,name=output_rate,json=outputRate,proto3" json:"output_rate,omitempty"`
+	ListenFree  []string               `protobuf:"bytes,19,rep,name=listen_free,json=listenFree,proto3" json:"listen_free,omitempty"`
+	// How the guest is served if it is an HTTP handler. Workers of older builds do not have this field and
+	// the next one. They start no handlers.
+	Http *HTTP `protobuf:"bytes,20,opt,name=http,proto3" json:"http,omitempty"`
+	// Folders of the host whose files the guest can read as its configuration, by their names.
+	ConfigFolders [][]byte `protobuf:"bytes,21,rep,name=config_folders,json=configFolders,proto3" json:"config_folders,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -701,6 +706,201 @@ func (x *Spec) GetListenFree() []string {
 	return nil
 }
 
+func (x *Spec) GetHttp() *HTTP {
+	if x != nil {
+		return x.Http
+	}
+	return nil
+}
+
+func (x *Spec) GetConfigFolders() [][]byte {
+	if x != nil {
+		return x.ConfigFolders
+	}
+	return nil
+}
+
+// HTTP is how an HTTP handler is served. 0 means the default of the worker's build.
+type HTTP struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Listen           []string               `protobuf:"bytes,1,rep,name=listen,proto3" json:"listen,omitempty"`
+	ListenTls        []string               `protobuf:"bytes,2,rep,name=listen_tls,json=listenTls,proto3" json:"listen_tls,omitempty"`
+	Certificate      []byte                 `protobuf:"bytes,3,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	Instances        int64                  `protobuf:"varint,4,opt,name=instances,proto3" json:"instances,omitempty"`
+	Requests         int64                  `protobuf:"varint,5,opt,name=requests,proto3" json:"requests,omitempty"`
+	Reuse            int64                  `protobuf:"varint,6,opt,name=reuse,proto3" json:"reuse,omitempty"`
+	Queue            int64                  `protobuf:"varint,7,opt,name=queue,proto3" json:"queue,omitempty"`
+	QueueTimeout     int64                  `protobuf:"varint,8,opt,name=queue_timeout,json=queueTimeout,proto3" json:"queue_timeout,omitempty"`
+	HeaderTimeout    int64                  `protobuf:"varint,9,opt,name=header_timeout,json=headerTimeout,proto3" json:"header_timeout,omitempty"`
+	IdleTimeout      int64                  `protobuf:"varint,10,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
+	FirstByteTimeout int64                  `protobuf:"varint,11,opt,name=first_byte_timeout,json=firstByteTimeout,proto3" json:"first_byte_timeout,omitempty"`
+	Timeout          int64                  `protobuf:"varint,12,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	StallTimeout     int64                  `protobuf:"varint,13,opt,name=stall_timeout,json=stallTimeout,proto3" json:"stall_timeout,omitempty"`
+	MaxHeader        int64                  `protobuf:"varint,14,opt,name=max_header,json=maxHeader,proto3" json:"max_header,omitempty"`
+	MaxBody          int64                  `protobuf:"varint,15,opt,name=max_body,json=maxBody,proto3" json:"max_body,omitempty"`
+	Connections      int64                  `protobuf:"varint,16,opt,name=connections,proto3" json:"connections,omitempty"`
+	AccessLog        bool                   `protobuf:"varint,17,opt,name=access_log,json=accessLog,proto3" json:"access_log,omitempty"`
+	MarkLines        bool                   `protobuf:"varint,18,opt,name=mark_lines,json=markLines,proto3" json:"mark_lines,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *HTTP) Reset() {
+	*x = HTTP{}
+	mi := &file_worker_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HTTP) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HTTP) ProtoMessage() {}
+
+func (x *HTTP) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HTTP.ProtoReflect.Descriptor instead.
+func (*HTTP) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *HTTP) GetListen() []string {
+	if x != nil {
+		return x.Listen
+	}
+	return nil
+}
+
+func (x *HTTP) GetListenTls() []string {
+	if x != nil {
+		return x.ListenTls
+	}
+	return nil
+}
+
+func (x *HTTP) GetCertificate() []byte {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+func (x *HTTP) GetInstances() int64 {
+	if x != nil {
+		return x.Instances
+	}
+	return 0
+}
+
+func (x *HTTP) GetRequests() int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *HTTP) GetReuse() int64 {
+	if x != nil {
+		return x.Reuse
+	}
+	return 0
+}
+
+func (x *HTTP) GetQueue() int64 {
+	if x != nil {
+		return x.Queue
+	}
+	return 0
+}
+
+func (x *HTTP) GetQueueTimeout() int64 {
+	if x != nil {
+		return x.QueueTimeout
+	}
+	return 0
+}
+
+func (x *HTTP) GetHeaderTimeout() int64 {
+	if x != nil {
+		return x.HeaderTimeout
+	}
+	return 0
+}
+
+func (x *HTTP) GetIdleTimeout() int64 {
+	if x != nil {
+		return x.IdleTimeout
+	}
+	return 0
+}
+
+func (x *HTTP) GetFirstByteTimeout() int64 {
+	if x != nil {
+		return x.FirstByteTimeout
+	}
+	return 0
+}
+
+func (x *HTTP) GetTimeout() int64 {
+	if x != nil {
+		return x.Timeout
+	}
+	return 0
+}
+
+func (x *HTTP) GetStallTimeout() int64 {
+	if x != nil {
+		return x.StallTimeout
+	}
+	return 0
+}
+
+func (x *HTTP) GetMaxHeader() int64 {
+	if x != nil {
+		return x.MaxHeader
+	}
+	return 0
+}
+
+func (x *HTTP) GetMaxBody() int64 {
+	if x != nil {
+		return x.MaxBody
+	}
+	return 0
+}
+
+func (x *HTTP) GetConnections() int64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *HTTP) GetAccessLog() bool {
+	if x != nil {
+		return x.AccessLog
+	}
+	return false
+}
+
+func (x *HTTP) GetMarkLines() bool {
+	if x != nil {
+		return x.MarkLines
+	}
+	return false
+}
+
 type Exit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          int32                  `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
@@ -714,7 +914,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_worker_proto_msgTypes[8]
+	mi := &file_worker_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -726,7 +926,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[8]
+	mi := &file_worker_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -739,7 +939,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{8}
+	return file_worker_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Exit) GetCode() int32 {
@@ -788,13 +988,15 @@ type Stats struct {
 	Sent          int64 `protobuf:"varint,6,opt,name=sent,proto3" json:"sent,omitempty"`
 	ReceiveErrors int64 `protobuf:"varint,7,opt,name=receive_errors,json=receiveErrors,proto3" json:"receive_errors,omitempty"`
 	SendErrors    int64 `protobuf:"varint,8,opt,name=send_errors,json=sendErrors,proto3" json:"send_errors,omitempty"`
+	// Set for an HTTP handler. Workers of older builds do not have this field.
+	Http          *HTTPStats `protobuf:"bytes,9,opt,name=http,proto3" json:"http,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Stats) Reset() {
 	*x = Stats{}
-	mi := &file_worker_proto_msgTypes[9]
+	mi := &file_worker_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +1008,7 @@ func (x *Stats) String() string {
 func (*Stats) ProtoMessage() {}
 
 func (x *Stats) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[9]
+	mi := &file_worker_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +1021,7 @@ func (x *Stats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stats.ProtoReflect.Descriptor instead.
 func (*Stats) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{9}
+	return file_worker_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Stats) GetId() string {
@@ -878,6 +1080,173 @@ func (x *Stats) GetSendErrors() int64 {
 	return 0
 }
 
+func (x *Stats) GetHttp() *HTTPStats {
+	if x != nil {
+		return x.Http
+	}
+	return nil
+}
+
+// HTTPStats is what an HTTP handler has done since its start.
+type HTTPStats struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Answers by status code. 0 has those whose codes are not counted one by one.
+	Answers map[int32]uint64 `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Aborted uint64           `protobuf:"varint,2,opt,name=aborted,proto3" json:"aborted,omitempty"`
+	// Answers by duration. The bounds are the same in all builds: 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+	// 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30 and 60 seconds. The last number has the longer ones.
+	Durations     []uint64 `protobuf:"varint,3,rep,packed,name=durations,proto3" json:"durations,omitempty"`
+	Seconds       float64  `protobuf:"fixed64,4,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	Received      int64    `protobuf:"varint,5,opt,name=received,proto3" json:"received,omitempty"`
+	Sent          int64    `protobuf:"varint,6,opt,name=sent,proto3" json:"sent,omitempty"`
+	Open          int64    `protobuf:"varint,7,opt,name=open,proto3" json:"open,omitempty"`
+	Active        int64    `protobuf:"varint,8,opt,name=active,proto3" json:"active,omitempty"`
+	Queued        int64    `protobuf:"varint,9,opt,name=queued,proto3" json:"queued,omitempty"`
+	Instances     int64    `protobuf:"varint,10,opt,name=instances,proto3" json:"instances,omitempty"`
+	Cold          uint64   `protobuf:"varint,11,opt,name=cold,proto3" json:"cold,omitempty"`
+	Warm          uint64   `protobuf:"varint,12,opt,name=warm,proto3" json:"warm,omitempty"`
+	Traps         uint64   `protobuf:"varint,13,opt,name=traps,proto3" json:"traps,omitempty"`
+	Memory        uint64   `protobuf:"varint,14,opt,name=memory,proto3" json:"memory,omitempty"`
+	Timeouts      uint64   `protobuf:"varint,15,opt,name=timeouts,proto3" json:"timeouts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HTTPStats) Reset() {
+	*x = HTTPStats{}
+	mi := &file_worker_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HTTPStats) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HTTPStats) ProtoMessage() {}
+
+func (x *HTTPStats) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HTTPStats.ProtoReflect.Descriptor instead.
+func (*HTTPStats) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *HTTPStats) GetAnswers() map[int32]uint64 {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+func (x *HTTPStats) GetAborted() uint64 {
+	if x != nil {
+		return x.Aborted
+	}
+	return 0
+}
+
+func (x *HTTPStats) GetDurations() []uint64 {
+	if x != nil {
+		return x.Durations
+	}
+	return nil
+}
+
+func (x *HTTPStats) GetSeconds() float64 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *HTTPStats) GetReceived() int64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
+func (x *HTTPStats) GetSent() int64 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
+func (x *HTTPStats) GetOpen() int64 {
+	if x != nil {
+		return x.Open
+	}
+	return 0
+}
+
+func (x *HTTPStats) GetActive() int64 {
+	if x != nil {
+		return x.Active
+	}
+	return 0
+}
+
+func (x *HTTPStats) GetQueued() int64 {
+	if x != nil {
+		return x.Queued
+	}
+	return 0
+}
+
+func (x *HTTPStats) GetInstances() int64 {
+	if x != nil {
+		return x.Instances
+	}
+	return 0
+}
+
+func (x *HTTPStats) GetCold() uint64 {
+	if x != nil {
+		return x.Cold
+	}
+	return 0
+}
+
+func (x *HTTPStats) GetWarm() uint64 {
+	if x != nil {
+		return x.Warm
+	}
+	return 0
+}
+
+func (x *HTTPStats) GetTraps() uint64 {
+	if x != nil {
+		return x.Traps
+	}
+	return 0
+}
+
+func (x *HTTPStats) GetMemory() uint64 {
+	if x != nil {
+		return x.Memory
+	}
+	return 0
+}
+
+func (x *HTTPStats) GetTimeouts() uint64 {
+	if x != nil {
+		return x.Timeouts
+	}
+	return 0
+}
+
 // Failure is why a guest was not started or attached to.
 type Failure struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -889,7 +1258,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_worker_proto_msgTypes[10]
+	mi := &file_worker_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +1270,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[10]
+	mi := &file_worker_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +1283,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{10}
+	return file_worker_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Failure) GetClass() Failure_Class {
@@ -943,7 +1312,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_worker_proto_msgTypes[11]
+	mi := &file_worker_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -955,7 +1324,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[11]
+	mi := &file_worker_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -968,7 +1337,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{11}
+	return file_worker_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StartRequest) GetWatch() uint64 {
@@ -1002,7 +1371,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_worker_proto_msgTypes[12]
+	mi := &file_worker_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1014,7 +1383,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[12]
+	mi := &file_worker_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1027,7 +1396,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{12}
+	return file_worker_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StartResponse) GetStartedAt() int64 {
@@ -1053,7 +1422,7 @@ type DiscardRequest struct {
 
 func (x *DiscardRequest) Reset() {
 	*x = DiscardRequest{}
-	mi := &file_worker_proto_msgTypes[13]
+	mi := &file_worker_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1434,7 @@ func (x *DiscardRequest) String() string {
 func (*DiscardRequest) ProtoMessage() {}
 
 func (x *DiscardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[13]
+	mi := &file_worker_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1447,7 @@ func (x *DiscardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardRequest.ProtoReflect.Descriptor instead.
 func (*DiscardRequest) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{13}
+	return file_worker_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DiscardRequest) GetId() string {
@@ -1096,7 +1465,7 @@ type DiscardResponse struct {
 
 func (x *DiscardResponse) Reset() {
 	*x = DiscardResponse{}
-	mi := &file_worker_proto_msgTypes[14]
+	mi := &file_worker_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1108,7 +1477,7 @@ func (x *DiscardResponse) String() string {
 func (*DiscardResponse) ProtoMessage() {}
 
 func (x *DiscardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[14]
+	mi := &file_worker_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1121,7 +1490,7 @@ func (x *DiscardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardResponse.ProtoReflect.Descriptor instead.
 func (*DiscardResponse) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{14}
+	return file_worker_proto_rawDescGZIP(), []int{16}
 }
 
 // Input is what the agent sends to Exec and Attach: first `open`, then the others in any order.
@@ -1140,7 +1509,7 @@ type Input struct {
 
 func (x *Input) Reset() {
 	*x = Input{}
-	mi := &file_worker_proto_msgTypes[15]
+	mi := &file_worker_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1152,7 +1521,7 @@ func (x *Input) String() string {
 func (*Input) ProtoMessage() {}
 
 func (x *Input) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[15]
+	mi := &file_worker_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1165,7 +1534,7 @@ func (x *Input) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Input.ProtoReflect.Descriptor instead.
 func (*Input) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{15}
+	return file_worker_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Input) GetKind() isInput_Kind {
@@ -1254,7 +1623,7 @@ type Open struct {
 
 func (x *Open) Reset() {
 	*x = Open{}
-	mi := &file_worker_proto_msgTypes[16]
+	mi := &file_worker_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1266,7 +1635,7 @@ func (x *Open) String() string {
 func (*Open) ProtoMessage() {}
 
 func (x *Open) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[16]
+	mi := &file_worker_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1279,7 +1648,7 @@ func (x *Open) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Open.ProtoReflect.Descriptor instead.
 func (*Open) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{16}
+	return file_worker_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Open) GetSpec() *Spec {
@@ -1327,7 +1696,7 @@ type Broken struct {
 
 func (x *Broken) Reset() {
 	*x = Broken{}
-	mi := &file_worker_proto_msgTypes[17]
+	mi := &file_worker_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1339,7 +1708,7 @@ func (x *Broken) String() string {
 func (*Broken) ProtoMessage() {}
 
 func (x *Broken) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[17]
+	mi := &file_worker_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1352,7 +1721,7 @@ func (x *Broken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Broken.ProtoReflect.Descriptor instead.
 func (*Broken) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{17}
+	return file_worker_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Broken) GetStderr() bool {
@@ -1388,7 +1757,7 @@ type Output struct {
 
 func (x *Output) Reset() {
 	*x = Output{}
-	mi := &file_worker_proto_msgTypes[18]
+	mi := &file_worker_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +1769,7 @@ func (x *Output) String() string {
 func (*Output) ProtoMessage() {}
 
 func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[18]
+	mi := &file_worker_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +1782,7 @@ func (x *Output) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Output.ProtoReflect.Descriptor instead.
 func (*Output) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{18}
+	return file_worker_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Output) GetKind() isOutput_Kind {
@@ -1526,7 +1895,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_worker_proto_msgTypes[19]
+	mi := &file_worker_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1538,7 +1907,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[19]
+	mi := &file_worker_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1551,7 +1920,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{19}
+	return file_worker_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StopRequest) GetGuests() []*StopRequest_Guest {
@@ -1569,7 +1938,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_worker_proto_msgTypes[20]
+	mi := &file_worker_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1581,7 +1950,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[20]
+	mi := &file_worker_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1594,7 +1963,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{20}
+	return file_worker_proto_rawDescGZIP(), []int{22}
 }
 
 type ForgetRequest struct {
@@ -1606,7 +1975,7 @@ type ForgetRequest struct {
 
 func (x *ForgetRequest) Reset() {
 	*x = ForgetRequest{}
-	mi := &file_worker_proto_msgTypes[21]
+	mi := &file_worker_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1618,7 +1987,7 @@ func (x *ForgetRequest) String() string {
 func (*ForgetRequest) ProtoMessage() {}
 
 func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[21]
+	mi := &file_worker_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1631,7 +2000,7 @@ func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
 func (*ForgetRequest) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{21}
+	return file_worker_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ForgetRequest) GetIds() []string {
@@ -1649,7 +2018,7 @@ type ForgetResponse struct {
 
 func (x *ForgetResponse) Reset() {
 	*x = ForgetResponse{}
-	mi := &file_worker_proto_msgTypes[22]
+	mi := &file_worker_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +2030,7 @@ func (x *ForgetResponse) String() string {
 func (*ForgetResponse) ProtoMessage() {}
 
 func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[22]
+	mi := &file_worker_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +2043,7 @@ func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetResponse.ProtoReflect.Descriptor instead.
 func (*ForgetResponse) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{22}
+	return file_worker_proto_rawDescGZIP(), []int{24}
 }
 
 type StatsRequest struct {
@@ -1687,7 +2056,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_worker_proto_msgTypes[23]
+	mi := &file_worker_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +2068,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[23]
+	mi := &file_worker_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +2081,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{23}
+	return file_worker_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StatsRequest) GetIds() []string {
@@ -1732,7 +2101,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_worker_proto_msgTypes[24]
+	mi := &file_worker_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +2113,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[24]
+	mi := &file_worker_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +2126,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{24}
+	return file_worker_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StatsResponse) GetStats() []*Stats {
@@ -1775,7 +2144,7 @@ type HostCallsRequest struct {
 
 func (x *HostCallsRequest) Reset() {
 	*x = HostCallsRequest{}
-	mi := &file_worker_proto_msgTypes[25]
+	mi := &file_worker_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +2156,7 @@ func (x *HostCallsRequest) String() string {
 func (*HostCallsRequest) ProtoMessage() {}
 
 func (x *HostCallsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[25]
+	mi := &file_worker_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +2169,7 @@ func (x *HostCallsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostCallsRequest.ProtoReflect.Descriptor instead.
 func (*HostCallsRequest) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{25}
+	return file_worker_proto_rawDescGZIP(), []int{27}
 }
 
 type HostCallsResponse struct {
@@ -1814,7 +2183,7 @@ type HostCallsResponse struct {
 
 func (x *HostCallsResponse) Reset() {
 	*x = HostCallsResponse{}
-	mi := &file_worker_proto_msgTypes[26]
+	mi := &file_worker_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1826,7 +2195,7 @@ func (x *HostCallsResponse) String() string {
 func (*HostCallsResponse) ProtoMessage() {}
 
 func (x *HostCallsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[26]
+	mi := &file_worker_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1839,7 +2208,7 @@ func (x *HostCallsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostCallsResponse.ProtoReflect.Descriptor instead.
 func (*HostCallsResponse) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{26}
+	return file_worker_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *HostCallsResponse) GetHostCalls() map[string]uint64 {
@@ -1860,7 +2229,7 @@ type ResizeRequest struct {
 
 func (x *ResizeRequest) Reset() {
 	*x = ResizeRequest{}
-	mi := &file_worker_proto_msgTypes[27]
+	mi := &file_worker_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1872,7 +2241,7 @@ func (x *ResizeRequest) String() string {
 func (*ResizeRequest) ProtoMessage() {}
 
 func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[27]
+	mi := &file_worker_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1885,7 +2254,7 @@ func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeRequest.ProtoReflect.Descriptor instead.
 func (*ResizeRequest) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{27}
+	return file_worker_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ResizeRequest) GetId() string {
@@ -1918,7 +2287,7 @@ type ResizeResponse struct {
 
 func (x *ResizeResponse) Reset() {
 	*x = ResizeResponse{}
-	mi := &file_worker_proto_msgTypes[28]
+	mi := &file_worker_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1930,7 +2299,7 @@ func (x *ResizeResponse) String() string {
 func (*ResizeResponse) ProtoMessage() {}
 
 func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[28]
+	mi := &file_worker_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1943,7 +2312,7 @@ func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeResponse.ProtoReflect.Descriptor instead.
 func (*ResizeResponse) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{28}
+	return file_worker_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ResizeResponse) GetFailure() *Failure {
@@ -1951,6 +2320,243 @@ func (x *ResizeResponse) GetFailure() *Failure {
 		return x.Failure
 	}
 	return nil
+}
+
+type SpansRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many of a million requests are kept that begin a trace. Of the others, those are kept whose
+	// caller keeps the trace.
+	PerMillion    int64 `protobuf:"varint,1,opt,name=per_million,json=perMillion,proto3" json:"per_million,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SpansRequest) Reset() {
+	*x = SpansRequest{}
+	mi := &file_worker_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SpansRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SpansRequest) ProtoMessage() {}
+
+func (x *SpansRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SpansRequest.ProtoReflect.Descriptor instead.
+func (*SpansRequest) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *SpansRequest) GetPerMillion() int64 {
+	if x != nil {
+		return x.PerMillion
+	}
+	return 0
+}
+
+type SpansResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Spans []*HTTPSpan            `protobuf:"bytes,1,rep,name=spans,proto3" json:"spans,omitempty"`
+	// How many were dropped since the last message, because there were too many.
+	Dropped       uint64 `protobuf:"varint,2,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SpansResponse) Reset() {
+	*x = SpansResponse{}
+	mi := &file_worker_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SpansResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SpansResponse) ProtoMessage() {}
+
+func (x *SpansResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SpansResponse.ProtoReflect.Descriptor instead.
+func (*SpansResponse) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *SpansResponse) GetSpans() []*HTTPSpan {
+	if x != nil {
+		return x.Spans
+	}
+	return nil
+}
+
+func (x *SpansResponse) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+// HTTPSpan is a request that an HTTP handler has answered.
+type HTTPSpan struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ID of the handler's run.
+	Run     string `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	TraceId []byte `protobuf:"bytes,2,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	// Of the caller; empty if the request begins the trace.
+	ParentId  []byte `protobuf:"bytes,3,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
+	SpanId    []byte `protobuf:"bytes,4,opt,name=span_id,json=spanId,proto3" json:"span_id,omitempty"`
+	Flags     uint32 `protobuf:"varint,5,opt,name=flags,proto3" json:"flags,omitempty"`
+	StartedAt int64  `protobuf:"varint,6,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	Duration  int64  `protobuf:"varint,7,opt,name=duration,proto3" json:"duration,omitempty"`
+	Method    string `protobuf:"bytes,8,opt,name=method,proto3" json:"method,omitempty"`
+	// Without a query.
+	Path []byte `protobuf:"bytes,9,opt,name=path,proto3" json:"path,omitempty"`
+	// 0 if there was no answer.
+	Status  int32 `protobuf:"varint,10,opt,name=status,proto3" json:"status,omitempty"`
+	Aborted bool  `protobuf:"varint,11,opt,name=aborted,proto3" json:"aborted,omitempty"`
+	// host:port at which the request came in.
+	Server        string `protobuf:"bytes,12,opt,name=server,proto3" json:"server,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HTTPSpan) Reset() {
+	*x = HTTPSpan{}
+	mi := &file_worker_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HTTPSpan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HTTPSpan) ProtoMessage() {}
+
+func (x *HTTPSpan) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HTTPSpan.ProtoReflect.Descriptor instead.
+func (*HTTPSpan) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *HTTPSpan) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *HTTPSpan) GetTraceId() []byte {
+	if x != nil {
+		return x.TraceId
+	}
+	return nil
+}
+
+func (x *HTTPSpan) GetParentId() []byte {
+	if x != nil {
+		return x.ParentId
+	}
+	return nil
+}
+
+func (x *HTTPSpan) GetSpanId() []byte {
+	if x != nil {
+		return x.SpanId
+	}
+	return nil
+}
+
+func (x *HTTPSpan) GetFlags() uint32 {
+	if x != nil {
+		return x.Flags
+	}
+	return 0
+}
+
+func (x *HTTPSpan) GetStartedAt() int64 {
+	if x != nil {
+		return x.StartedAt
+	}
+	return 0
+}
+
+func (x *HTTPSpan) GetDuration() int64 {
+	if x != nil {
+		return x.Duration
+	}
+	return 0
+}
+
+func (x *HTTPSpan) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *HTTPSpan) GetPath() []byte {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *HTTPSpan) GetStatus() int32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *HTTPSpan) GetAborted() bool {
+	if x != nil {
+		return x.Aborted
+	}
+	return false
+}
+
+func (x *HTTPSpan) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
 }
 
 type ShutdownRequest struct {
@@ -1962,7 +2568,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_worker_proto_msgTypes[29]
+	mi := &file_worker_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1974,7 +2580,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[29]
+	mi := &file_worker_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1987,7 +2593,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{29}
+	return file_worker_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ShutdownRequest) GetForce() bool {
@@ -2008,7 +2614,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_worker_proto_msgTypes[30]
+	mi := &file_worker_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2020,7 +2626,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[30]
+	mi := &file_worker_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2033,7 +2639,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{30}
+	return file_worker_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ShutdownResponse) GetRefused() bool {
@@ -2060,7 +2666,7 @@ type StopRequest_Guest struct {
 
 func (x *StopRequest_Guest) Reset() {
 	*x = StopRequest_Guest{}
-	mi := &file_worker_proto_msgTypes[32]
+	mi := &file_worker_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2072,7 +2678,7 @@ func (x *StopRequest_Guest) String() string {
 func (*StopRequest_Guest) ProtoMessage() {}
 
 func (x *StopRequest_Guest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[32]
+	mi := &file_worker_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2085,7 +2691,7 @@ func (x *StopRequest_Guest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest_Guest.ProtoReflect.Descriptor instead.
 func (*StopRequest_Guest) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{19, 0}
+	return file_worker_proto_rawDescGZIP(), []int{21, 0}
 }
 
 func (x *StopRequest_Guest) GetId() string {
@@ -2139,7 +2745,7 @@ const file_worker_proto_rawDesc = "" +
 	"\x05Mount\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\fR\x04host\x12\x14\n" +
 	"\x05guest\x18\x02 \x01(\fR\x05guest\x12\x1b\n" +
-	"\tread_only\x18\x03 \x01(\bR\breadOnly\"\xb1\x04\n" +
+	"\tread_only\x18\x03 \x01(\bR\breadOnly\"\x8a\x05\n" +
 	"\x04Spec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x02of\x18\x02 \x01(\v2\x1e.krustletwasi.worker.v1.OriginR\x02of\x12\x1a\n" +
@@ -2164,7 +2770,33 @@ const file_worker_proto_rawDesc = "" +
 	"\voutput_rate\x18\x12 \x01(\x03R\n" +
 	"outputRate\x12\x1f\n" +
 	"\vlisten_free\x18\x13 \x03(\tR\n" +
-	"listenFree\"\x8c\x01\n" +
+	"listenFree\x120\n" +
+	"\x04http\x18\x14 \x01(\v2\x1c.krustletwasi.worker.v1.HTTPR\x04http\x12%\n" +
+	"\x0econfig_folders\x18\x15 \x03(\fR\rconfigFolders\"\xbb\x04\n" +
+	"\x04HTTP\x12\x16\n" +
+	"\x06listen\x18\x01 \x03(\tR\x06listen\x12\x1d\n" +
+	"\n" +
+	"listen_tls\x18\x02 \x03(\tR\tlistenTls\x12 \n" +
+	"\vcertificate\x18\x03 \x01(\fR\vcertificate\x12\x1c\n" +
+	"\tinstances\x18\x04 \x01(\x03R\tinstances\x12\x1a\n" +
+	"\brequests\x18\x05 \x01(\x03R\brequests\x12\x14\n" +
+	"\x05reuse\x18\x06 \x01(\x03R\x05reuse\x12\x14\n" +
+	"\x05queue\x18\a \x01(\x03R\x05queue\x12#\n" +
+	"\rqueue_timeout\x18\b \x01(\x03R\fqueueTimeout\x12%\n" +
+	"\x0eheader_timeout\x18\t \x01(\x03R\rheaderTimeout\x12!\n" +
+	"\fidle_timeout\x18\n" +
+	" \x01(\x03R\vidleTimeout\x12,\n" +
+	"\x12first_byte_timeout\x18\v \x01(\x03R\x10firstByteTimeout\x12\x18\n" +
+	"\atimeout\x18\f \x01(\x03R\atimeout\x12#\n" +
+	"\rstall_timeout\x18\r \x01(\x03R\fstallTimeout\x12\x1d\n" +
+	"\n" +
+	"max_header\x18\x0e \x01(\x03R\tmaxHeader\x12\x19\n" +
+	"\bmax_body\x18\x0f \x01(\x03R\amaxBody\x12 \n" +
+	"\vconnections\x18\x10 \x01(\x03R\vconnections\x12\x1d\n" +
+	"\n" +
+	"access_log\x18\x11 \x01(\bR\taccessLog\x12\x1d\n" +
+	"\n" +
+	"mark_lines\x18\x12 \x01(\bR\tmarkLines\"\x8c\x01\n" +
 	"\x04Exit\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
@@ -2172,7 +2804,7 @@ const file_worker_proto_rawDesc = "" +
 	"\n" +
 	"started_at\x18\x04 \x01(\x03R\tstartedAt\x12\x1f\n" +
 	"\vfinished_at\x18\x05 \x01(\x03R\n" +
-	"finishedAt\"\xd7\x01\n" +
+	"finishedAt\"\x8e\x02\n" +
 	"\x05Stats\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03cpu\x18\x02 \x01(\x03R\x03cpu\x12\x1c\n" +
@@ -2182,7 +2814,28 @@ const file_worker_proto_rawDesc = "" +
 	"\x04sent\x18\x06 \x01(\x03R\x04sent\x12%\n" +
 	"\x0ereceive_errors\x18\a \x01(\x03R\rreceiveErrors\x12\x1f\n" +
 	"\vsend_errors\x18\b \x01(\x03R\n" +
-	"sendErrors\"\xb9\x01\n" +
+	"sendErrors\x125\n" +
+	"\x04http\x18\t \x01(\v2!.krustletwasi.worker.v1.HTTPStatsR\x04http\"\xe7\x03\n" +
+	"\tHTTPStats\x12H\n" +
+	"\aanswers\x18\x01 \x03(\v2..krustletwasi.worker.v1.HTTPStats.AnswersEntryR\aanswers\x12\x18\n" +
+	"\aaborted\x18\x02 \x01(\x04R\aaborted\x12\x1c\n" +
+	"\tdurations\x18\x03 \x03(\x04R\tdurations\x12\x18\n" +
+	"\aseconds\x18\x04 \x01(\x01R\aseconds\x12\x1a\n" +
+	"\breceived\x18\x05 \x01(\x03R\breceived\x12\x12\n" +
+	"\x04sent\x18\x06 \x01(\x03R\x04sent\x12\x12\n" +
+	"\x04open\x18\a \x01(\x03R\x04open\x12\x16\n" +
+	"\x06active\x18\b \x01(\x03R\x06active\x12\x16\n" +
+	"\x06queued\x18\t \x01(\x03R\x06queued\x12\x1c\n" +
+	"\tinstances\x18\n" +
+	" \x01(\x03R\tinstances\x12\x12\n" +
+	"\x04cold\x18\v \x01(\x04R\x04cold\x12\x12\n" +
+	"\x04warm\x18\f \x01(\x04R\x04warm\x12\x14\n" +
+	"\x05traps\x18\r \x01(\x04R\x05traps\x12\x16\n" +
+	"\x06memory\x18\x0e \x01(\x04R\x06memory\x12\x1a\n" +
+	"\btimeouts\x18\x0f \x01(\x04R\btimeouts\x1a:\n" +
+	"\fAnswersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\x05R\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xb9\x01\n" +
 	"\aFailure\x12;\n" +
 	"\x05class\x18\x01 \x01(\x0e2%.krustletwasi.worker.v1.Failure.ClassR\x05class\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\"]\n" +
@@ -2254,7 +2907,28 @@ const file_worker_proto_rawDesc = "" +
 	"\fmemory_limit\x18\x02 \x01(\x03R\vmemoryLimit\x12\x1b\n" +
 	"\tcpu_limit\x18\x03 \x01(\x03R\bcpuLimit\"K\n" +
 	"\x0eResizeResponse\x129\n" +
-	"\afailure\x18\x01 \x01(\v2\x1f.krustletwasi.worker.v1.FailureR\afailure\"'\n" +
+	"\afailure\x18\x01 \x01(\v2\x1f.krustletwasi.worker.v1.FailureR\afailure\"/\n" +
+	"\fSpansRequest\x12\x1f\n" +
+	"\vper_million\x18\x01 \x01(\x03R\n" +
+	"perMillion\"a\n" +
+	"\rSpansResponse\x126\n" +
+	"\x05spans\x18\x01 \x03(\v2 .krustletwasi.worker.v1.HTTPSpanR\x05spans\x12\x18\n" +
+	"\adropped\x18\x02 \x01(\x04R\adropped\"\xb4\x02\n" +
+	"\bHTTPSpan\x12\x10\n" +
+	"\x03run\x18\x01 \x01(\tR\x03run\x12\x19\n" +
+	"\btrace_id\x18\x02 \x01(\fR\atraceId\x12\x1b\n" +
+	"\tparent_id\x18\x03 \x01(\fR\bparentId\x12\x17\n" +
+	"\aspan_id\x18\x04 \x01(\fR\x06spanId\x12\x14\n" +
+	"\x05flags\x18\x05 \x01(\rR\x05flags\x12\x1d\n" +
+	"\n" +
+	"started_at\x18\x06 \x01(\x03R\tstartedAt\x12\x1a\n" +
+	"\bduration\x18\a \x01(\x03R\bduration\x12\x16\n" +
+	"\x06method\x18\b \x01(\tR\x06method\x12\x12\n" +
+	"\x04path\x18\t \x01(\fR\x04path\x12\x16\n" +
+	"\x06status\x18\n" +
+	" \x01(\x05R\x06status\x12\x18\n" +
+	"\aaborted\x18\v \x01(\bR\aaborted\x12\x16\n" +
+	"\x06server\x18\f \x01(\tR\x06server\"'\n" +
 	"\x0fShutdownRequest\x12\x14\n" +
 	"\x05force\x18\x01 \x01(\bR\x05force\"\xc2\x01\n" +
 	"\x10ShutdownResponse\x12\x18\n" +
@@ -2263,7 +2937,7 @@ const file_worker_proto_rawDesc = "" +
 	"host_calls\x18\x02 \x03(\v27.krustletwasi.worker.v1.ShutdownResponse.HostCallsEntryR\thostCalls\x1a<\n" +
 	"\x0eHostCallsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x012\x9c\b\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x012\xf4\b\n" +
 	"\x06Worker\x12T\n" +
 	"\x05Hello\x12$.krustletwasi.worker.v1.HelloRequest\x1a%.krustletwasi.worker.v1.HelloResponse\x12V\n" +
 	"\x05Watch\x12$.krustletwasi.worker.v1.WatchRequest\x1a%.krustletwasi.worker.v1.WatchResponse0\x01\x12T\n" +
@@ -2275,7 +2949,8 @@ const file_worker_proto_rawDesc = "" +
 	"\x06Forget\x12%.krustletwasi.worker.v1.ForgetRequest\x1a&.krustletwasi.worker.v1.ForgetResponse\x12T\n" +
 	"\x05Stats\x12$.krustletwasi.worker.v1.StatsRequest\x1a%.krustletwasi.worker.v1.StatsResponse\x12`\n" +
 	"\tHostCalls\x12(.krustletwasi.worker.v1.HostCallsRequest\x1a).krustletwasi.worker.v1.HostCallsResponse\x12W\n" +
-	"\x06Resize\x12%.krustletwasi.worker.v1.ResizeRequest\x1a&.krustletwasi.worker.v1.ResizeResponse\x12]\n" +
+	"\x06Resize\x12%.krustletwasi.worker.v1.ResizeRequest\x1a&.krustletwasi.worker.v1.ResizeResponse\x12V\n" +
+	"\x05Spans\x12$.krustletwasi.worker.v1.SpansRequest\x1a%.krustletwasi.worker.v1.SpansResponse0\x01\x12]\n" +
 	"\bShutdown\x12'.krustletwasi.worker.v1.ShutdownRequest\x1a(.krustletwasi.worker.v1.ShutdownResponseB>Z<github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpbb\x06proto3"
 
 var (
@@ -2291,7 +2966,7 @@ func file_worker_proto_rawDescGZIP() []byte {
 }
 
 var file_worker_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_worker_proto_goTypes = []any{
 	(Failure_Class)(0),        // 0: krustletwasi.worker.v1.Failure.Class
 	(*HelloRequest)(nil),      // 1: krustletwasi.worker.v1.HelloRequest
@@ -2302,84 +2977,96 @@ var file_worker_proto_goTypes = []any{
 	(*Origin)(nil),            // 6: krustletwasi.worker.v1.Origin
 	(*Mount)(nil),             // 7: krustletwasi.worker.v1.Mount
 	(*Spec)(nil),              // 8: krustletwasi.worker.v1.Spec
-	(*Exit)(nil),              // 9: krustletwasi.worker.v1.Exit
-	(*Stats)(nil),             // 10: krustletwasi.worker.v1.Stats
-	(*Failure)(nil),           // 11: krustletwasi.worker.v1.Failure
-	(*StartRequest)(nil),      // 12: krustletwasi.worker.v1.StartRequest
-	(*StartResponse)(nil),     // 13: krustletwasi.worker.v1.StartResponse
-	(*DiscardRequest)(nil),    // 14: krustletwasi.worker.v1.DiscardRequest
-	(*DiscardResponse)(nil),   // 15: krustletwasi.worker.v1.DiscardResponse
-	(*Input)(nil),             // 16: krustletwasi.worker.v1.Input
-	(*Open)(nil),              // 17: krustletwasi.worker.v1.Open
-	(*Broken)(nil),            // 18: krustletwasi.worker.v1.Broken
-	(*Output)(nil),            // 19: krustletwasi.worker.v1.Output
-	(*StopRequest)(nil),       // 20: krustletwasi.worker.v1.StopRequest
-	(*StopResponse)(nil),      // 21: krustletwasi.worker.v1.StopResponse
-	(*ForgetRequest)(nil),     // 22: krustletwasi.worker.v1.ForgetRequest
-	(*ForgetResponse)(nil),    // 23: krustletwasi.worker.v1.ForgetResponse
-	(*StatsRequest)(nil),      // 24: krustletwasi.worker.v1.StatsRequest
-	(*StatsResponse)(nil),     // 25: krustletwasi.worker.v1.StatsResponse
-	(*HostCallsRequest)(nil),  // 26: krustletwasi.worker.v1.HostCallsRequest
-	(*HostCallsResponse)(nil), // 27: krustletwasi.worker.v1.HostCallsResponse
-	(*ResizeRequest)(nil),     // 28: krustletwasi.worker.v1.ResizeRequest
-	(*ResizeResponse)(nil),    // 29: krustletwasi.worker.v1.ResizeResponse
-	(*ShutdownRequest)(nil),   // 30: krustletwasi.worker.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),  // 31: krustletwasi.worker.v1.ShutdownResponse
-	nil,                       // 32: krustletwasi.worker.v1.WatchResponse.HostCallsEntry
-	(*StopRequest_Guest)(nil), // 33: krustletwasi.worker.v1.StopRequest.Guest
-	nil,                       // 34: krustletwasi.worker.v1.HostCallsResponse.HostCallsEntry
-	nil,                       // 35: krustletwasi.worker.v1.ShutdownResponse.HostCallsEntry
+	(*HTTP)(nil),              // 9: krustletwasi.worker.v1.HTTP
+	(*Exit)(nil),              // 10: krustletwasi.worker.v1.Exit
+	(*Stats)(nil),             // 11: krustletwasi.worker.v1.Stats
+	(*HTTPStats)(nil),         // 12: krustletwasi.worker.v1.HTTPStats
+	(*Failure)(nil),           // 13: krustletwasi.worker.v1.Failure
+	(*StartRequest)(nil),      // 14: krustletwasi.worker.v1.StartRequest
+	(*StartResponse)(nil),     // 15: krustletwasi.worker.v1.StartResponse
+	(*DiscardRequest)(nil),    // 16: krustletwasi.worker.v1.DiscardRequest
+	(*DiscardResponse)(nil),   // 17: krustletwasi.worker.v1.DiscardResponse
+	(*Input)(nil),             // 18: krustletwasi.worker.v1.Input
+	(*Open)(nil),              // 19: krustletwasi.worker.v1.Open
+	(*Broken)(nil),            // 20: krustletwasi.worker.v1.Broken
+	(*Output)(nil),            // 21: krustletwasi.worker.v1.Output
+	(*StopRequest)(nil),       // 22: krustletwasi.worker.v1.StopRequest
+	(*StopResponse)(nil),      // 23: krustletwasi.worker.v1.StopResponse
+	(*ForgetRequest)(nil),     // 24: krustletwasi.worker.v1.ForgetRequest
+	(*ForgetResponse)(nil),    // 25: krustletwasi.worker.v1.ForgetResponse
+	(*StatsRequest)(nil),      // 26: krustletwasi.worker.v1.StatsRequest
+	(*StatsResponse)(nil),     // 27: krustletwasi.worker.v1.StatsResponse
+	(*HostCallsRequest)(nil),  // 28: krustletwasi.worker.v1.HostCallsRequest
+	(*HostCallsResponse)(nil), // 29: krustletwasi.worker.v1.HostCallsResponse
+	(*ResizeRequest)(nil),     // 30: krustletwasi.worker.v1.ResizeRequest
+	(*ResizeResponse)(nil),    // 31: krustletwasi.worker.v1.ResizeResponse
+	(*SpansRequest)(nil),      // 32: krustletwasi.worker.v1.SpansRequest
+	(*SpansResponse)(nil),     // 33: krustletwasi.worker.v1.SpansResponse
+	(*HTTPSpan)(nil),          // 34: krustletwasi.worker.v1.HTTPSpan
+	(*ShutdownRequest)(nil),   // 35: krustletwasi.worker.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),  // 36: krustletwasi.worker.v1.ShutdownResponse
+	nil,                       // 37: krustletwasi.worker.v1.WatchResponse.HostCallsEntry
+	nil,                       // 38: krustletwasi.worker.v1.HTTPStats.AnswersEntry
+	(*StopRequest_Guest)(nil), // 39: krustletwasi.worker.v1.StopRequest.Guest
+	nil,                       // 40: krustletwasi.worker.v1.HostCallsResponse.HostCallsEntry
+	nil,                       // 41: krustletwasi.worker.v1.ShutdownResponse.HostCallsEntry
 }
 var file_worker_proto_depIdxs = []int32{
 	5,  // 0: krustletwasi.worker.v1.WatchResponse.runs:type_name -> krustletwasi.worker.v1.Run
-	32, // 1: krustletwasi.worker.v1.WatchResponse.host_calls:type_name -> krustletwasi.worker.v1.WatchResponse.HostCallsEntry
+	37, // 1: krustletwasi.worker.v1.WatchResponse.host_calls:type_name -> krustletwasi.worker.v1.WatchResponse.HostCallsEntry
 	6,  // 2: krustletwasi.worker.v1.Run.of:type_name -> krustletwasi.worker.v1.Origin
-	9,  // 3: krustletwasi.worker.v1.Run.exit:type_name -> krustletwasi.worker.v1.Exit
-	10, // 4: krustletwasi.worker.v1.Run.stats:type_name -> krustletwasi.worker.v1.Stats
+	10, // 3: krustletwasi.worker.v1.Run.exit:type_name -> krustletwasi.worker.v1.Exit
+	11, // 4: krustletwasi.worker.v1.Run.stats:type_name -> krustletwasi.worker.v1.Stats
 	6,  // 5: krustletwasi.worker.v1.Spec.of:type_name -> krustletwasi.worker.v1.Origin
 	7,  // 6: krustletwasi.worker.v1.Spec.mounts:type_name -> krustletwasi.worker.v1.Mount
-	0,  // 7: krustletwasi.worker.v1.Failure.class:type_name -> krustletwasi.worker.v1.Failure.Class
-	8,  // 8: krustletwasi.worker.v1.StartRequest.spec:type_name -> krustletwasi.worker.v1.Spec
-	11, // 9: krustletwasi.worker.v1.StartResponse.failure:type_name -> krustletwasi.worker.v1.Failure
-	17, // 10: krustletwasi.worker.v1.Input.open:type_name -> krustletwasi.worker.v1.Open
-	18, // 11: krustletwasi.worker.v1.Input.broken:type_name -> krustletwasi.worker.v1.Broken
-	8,  // 12: krustletwasi.worker.v1.Open.spec:type_name -> krustletwasi.worker.v1.Spec
-	11, // 13: krustletwasi.worker.v1.Output.failure:type_name -> krustletwasi.worker.v1.Failure
-	5,  // 14: krustletwasi.worker.v1.Output.exit:type_name -> krustletwasi.worker.v1.Run
-	33, // 15: krustletwasi.worker.v1.StopRequest.guests:type_name -> krustletwasi.worker.v1.StopRequest.Guest
-	10, // 16: krustletwasi.worker.v1.StatsResponse.stats:type_name -> krustletwasi.worker.v1.Stats
-	34, // 17: krustletwasi.worker.v1.HostCallsResponse.host_calls:type_name -> krustletwasi.worker.v1.HostCallsResponse.HostCallsEntry
-	11, // 18: krustletwasi.worker.v1.ResizeResponse.failure:type_name -> krustletwasi.worker.v1.Failure
-	35, // 19: krustletwasi.worker.v1.ShutdownResponse.host_calls:type_name -> krustletwasi.worker.v1.ShutdownResponse.HostCallsEntry
-	1,  // 20: krustletwasi.worker.v1.Worker.Hello:input_type -> krustletwasi.worker.v1.HelloRequest
-	3,  // 21: krustletwasi.worker.v1.Worker.Watch:input_type -> krustletwasi.worker.v1.WatchRequest
-	12, // 22: krustletwasi.worker.v1.Worker.Start:input_type -> krustletwasi.worker.v1.StartRequest
-	14, // 23: krustletwasi.worker.v1.Worker.Discard:input_type -> krustletwasi.worker.v1.DiscardRequest
-	16, // 24: krustletwasi.worker.v1.Worker.Exec:input_type -> krustletwasi.worker.v1.Input
-	16, // 25: krustletwasi.worker.v1.Worker.Attach:input_type -> krustletwasi.worker.v1.Input
-	20, // 26: krustletwasi.worker.v1.Worker.Stop:input_type -> krustletwasi.worker.v1.StopRequest
-	22, // 27: krustletwasi.worker.v1.Worker.Forget:input_type -> krustletwasi.worker.v1.ForgetRequest
-	24, // 28: krustletwasi.worker.v1.Worker.Stats:input_type -> krustletwasi.worker.v1.StatsRequest
-	26, // 29: krustletwasi.worker.v1.Worker.HostCalls:input_type -> krustletwasi.worker.v1.HostCallsRequest
-	28, // 30: krustletwasi.worker.v1.Worker.Resize:input_type -> krustletwasi.worker.v1.ResizeRequest
-	30, // 31: krustletwasi.worker.v1.Worker.Shutdown:input_type -> krustletwasi.worker.v1.ShutdownRequest
-	2,  // 32: krustletwasi.worker.v1.Worker.Hello:output_type -> krustletwasi.worker.v1.HelloResponse
-	4,  // 33: krustletwasi.worker.v1.Worker.Watch:output_type -> krustletwasi.worker.v1.WatchResponse
-	13, // 34: krustletwasi.worker.v1.Worker.Start:output_type -> krustletwasi.worker.v1.StartResponse
-	15, // 35: krustletwasi.worker.v1.Worker.Discard:output_type -> krustletwasi.worker.v1.DiscardResponse
-	19, // 36: krustletwasi.worker.v1.Worker.Exec:output_type -> krustletwasi.worker.v1.Output
-	19, // 37: krustletwasi.worker.v1.Worker.Attach:output_type -> krustletwasi.worker.v1.Output
-	21, // 38: krustletwasi.worker.v1.Worker.Stop:output_type -> krustletwasi.worker.v1.StopResponse
-	23, // 39: krustletwasi.worker.v1.Worker.Forget:output_type -> krustletwasi.worker.v1.ForgetResponse
-	25, // 40: krustletwasi.worker.v1.Worker.Stats:output_type -> krustletwasi.worker.v1.StatsResponse
-	27, // 41: krustletwasi.worker.v1.Worker.HostCalls:output_type -> krustletwasi.worker.v1.HostCallsResponse
-	29, // 42: krustletwasi.worker.v1.Worker.Resize:output_type -> krustletwasi.worker.v1.ResizeResponse
-	31, // 43: krustletwasi.worker.v1.Worker.Shutdown:output_type -> krustletwasi.worker.v1.ShutdownResponse
-	32, // [32:44] is the sub-list for method output_type
-	20, // [20:32] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	9,  // 7: krustletwasi.worker.v1.Spec.http:type_name -> krustletwasi.worker.v1.HTTP
+	12, // 8: krustletwasi.worker.v1.Stats.http:type_name -> krustletwasi.worker.v1.HTTPStats
+	38, // 9: krustletwasi.worker.v1.HTTPStats.answers:type_name -> krustletwasi.worker.v1.HTTPStats.AnswersEntry
+	0,  // 10: krustletwasi.worker.v1.Failure.class:type_name -> krustletwasi.worker.v1.Failure.Class
+	8,  // 11: krustletwasi.worker.v1.StartRequest.spec:type_name -> krustletwasi.worker.v1.Spec
+	13, // 12: krustletwasi.worker.v1.StartResponse.failure:type_name -> krustletwasi.worker.v1.Failure
+	19, // 13: krustletwasi.worker.v1.Input.open:type_name -> krustletwasi.worker.v1.Open
+	20, // 14: krustletwasi.worker.v1.Input.broken:type_name -> krustletwasi.worker.v1.Broken
+	8,  // 15: krustletwasi.worker.v1.Open.spec:type_name -> krustletwasi.worker.v1.Spec
+	13, // 16: krustletwasi.worker.v1.Output.failure:type_name -> krustletwasi.worker.v1.Failure
+	5,  // 17: krustletwasi.worker.v1.Output.exit:type_name -> krustletwasi.worker.v1.Run
+	39, // 18: krustletwasi.worker.v1.StopRequest.guests:type_name -> krustletwasi.worker.v1.StopRequest.Guest
+	11, // 19: krustletwasi.worker.v1.StatsResponse.stats:type_name -> krustletwasi.worker.v1.Stats
+	40, // 20: krustletwasi.worker.v1.HostCallsResponse.host_calls:type_name -> krustletwasi.worker.v1.HostCallsResponse.HostCallsEntry
+	13, // 21: krustletwasi.worker.v1.ResizeResponse.failure:type_name -> krustletwasi.worker.v1.Failure
+	34, // 22: krustletwasi.worker.v1.SpansResponse.spans:type_name -> krustletwasi.worker.v1.HTTPSpan
+	41, // 23: krustletwasi.worker.v1.ShutdownResponse.host_calls:type_name -> krustletwasi.worker.v1.ShutdownResponse.HostCallsEntry
+	1,  // 24: krustletwasi.worker.v1.Worker.Hello:input_type -> krustletwasi.worker.v1.HelloRequest
+	3,  // 25: krustletwasi.worker.v1.Worker.Watch:input_type -> krustletwasi.worker.v1.WatchRequest
+	14, // 26: krustletwasi.worker.v1.Worker.Start:input_type -> krustletwasi.worker.v1.StartRequest
+	16, // 27: krustletwasi.worker.v1.Worker.Discard:input_type -> krustletwasi.worker.v1.DiscardRequest
+	18, // 28: krustletwasi.worker.v1.Worker.Exec:input_type -> krustletwasi.worker.v1.Input
+	18, // 29: krustletwasi.worker.v1.Worker.Attach:input_type -> krustletwasi.worker.v1.Input
+	22, // 30: krustletwasi.worker.v1.Worker.Stop:input_type -> krustletwasi.worker.v1.StopRequest
+	24, // 31: krustletwasi.worker.v1.Worker.Forget:input_type -> krustletwasi.worker.v1.ForgetRequest
+	26, // 32: krustletwasi.worker.v1.Worker.Stats:input_type -> krustletwasi.worker.v1.StatsRequest
+	28, // 33: krustletwasi.worker.v1.Worker.HostCalls:input_type -> krustletwasi.worker.v1.HostCallsRequest
+	30, // 34: krustletwasi.worker.v1.Worker.Resize:input_type -> krustletwasi.worker.v1.ResizeRequest
+	32, // 35: krustletwasi.worker.v1.Worker.Spans:input_type -> krustletwasi.worker.v1.SpansRequest
+	35, // 36: krustletwasi.worker.v1.Worker.Shutdown:input_type -> krustletwasi.worker.v1.ShutdownRequest
+	2,  // 37: krustletwasi.worker.v1.Worker.Hello:output_type -> krustletwasi.worker.v1.HelloResponse
+	4,  // 38: krustletwasi.worker.v1.Worker.Watch:output_type -> krustletwasi.worker.v1.WatchResponse
+	15, // 39: krustletwasi.worker.v1.Worker.Start:output_type -> krustletwasi.worker.v1.StartResponse
+	17, // 40: krustletwasi.worker.v1.Worker.Discard:output_type -> krustletwasi.worker.v1.DiscardResponse
+	21, // 41: krustletwasi.worker.v1.Worker.Exec:output_type -> krustletwasi.worker.v1.Output
+	21, // 42: krustletwasi.worker.v1.Worker.Attach:output_type -> krustletwasi.worker.v1.Output
+	23, // 43: krustletwasi.worker.v1.Worker.Stop:output_type -> krustletwasi.worker.v1.StopResponse
+	25, // 44: krustletwasi.worker.v1.Worker.Forget:output_type -> krustletwasi.worker.v1.ForgetResponse
+	27, // 45: krustletwasi.worker.v1.Worker.Stats:output_type -> krustletwasi.worker.v1.StatsResponse
+	29, // 46: krustletwasi.worker.v1.Worker.HostCalls:output_type -> krustletwasi.worker.v1.HostCallsResponse
+	31, // 47: krustletwasi.worker.v1.Worker.Resize:output_type -> krustletwasi.worker.v1.ResizeResponse
+	33, // 48: krustletwasi.worker.v1.Worker.Spans:output_type -> krustletwasi.worker.v1.SpansResponse
+	36, // 49: krustletwasi.worker.v1.Worker.Shutdown:output_type -> krustletwasi.worker.v1.ShutdownResponse
+	37, // [37:50] is the sub-list for method output_type
+	24, // [24:37] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_worker_proto_init() }
@@ -2387,13 +3074,13 @@ func file_worker_proto_init() {
 	if File_worker_proto != nil {
 		return
 	}
-	file_worker_proto_msgTypes[15].OneofWrappers = []any{
+	file_worker_proto_msgTypes[17].OneofWrappers = []any{
 		(*Input_Open)(nil),
 		(*Input_Stdin)(nil),
 		(*Input_StdinEnd)(nil),
 		(*Input_Broken)(nil),
 	}
-	file_worker_proto_msgTypes[18].OneofWrappers = []any{
+	file_worker_proto_msgTypes[20].OneofWrappers = []any{
 		(*Output_Started)(nil),
 		(*Output_Failure)(nil),
 		(*Output_Stdout)(nil),
@@ -2407,7 +3094,7 @@ func file_worker_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_worker_proto_rawDesc), len(file_worker_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   35,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

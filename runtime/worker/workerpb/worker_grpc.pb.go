@@ -34,6 +34,7 @@ const (
 	Worker_Stats_FullMethodName     = "/krustletwasi.worker.v1.Worker/Stats"
 	Worker_HostCalls_FullMethodName = "/krustletwasi.worker.v1.Worker/HostCalls"
 	Worker_Resize_FullMethodName    = "/krustletwasi.worker.v1.Worker/Resize"
+	Worker_Spans_FullMethodName     = "/krustletwasi.worker.v1.Worker/Spans"
 	Worker_Shutdown_FullMethodName  = "/krustletwasi.worker.v1.Worker/Shutdown"
 )
 
@@ -69,6 +70,10 @@ type WorkerClient interface {
 	// Resize gives a guest other limits. A guest that the worker does not know has ended. Workers of older
 	// builds do not have this call.
 	Resize(ctx context.Context, in *ResizeRequest, opts ...grpc.CallOption) (*ResizeResponse, error)
+	// Spans sends the requests that HTTP handlers have answered and that belong to a trace, until the agent
+	// ends the call. A newer call takes the place of an older. While there is none, the worker keeps no
+	// such requests. Workers of older builds do not have this call.
+	Spans(ctx context.Context, in *SpansRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SpansResponse], error)
 	// Shutdown has the worker exit. Without force it is refused while the worker has runs, even if all
 	// have ended and are not forgotten.
 	Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error)
@@ -207,6 +212,25 @@ func (c *workerClient) Resize(ctx context.Context, in *ResizeRequest, opts ...gr
 	return out, nil
 }
 
+func (c *workerClient) Spans(ctx context.Context, in *SpansRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SpansResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Worker_ServiceDesc.Streams[3], Worker_Spans_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SpansRequest, SpansResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Worker_SpansClient = grpc.ServerStreamingClient[SpansResponse]
+
 func (c *workerClient) Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ShutdownResponse)
@@ -249,6 +273,10 @@ type WorkerServer interface {
 	// Resize gives a guest other limits. A guest that the worker does not know has ended. Workers of older
 	// builds do not have this call.
 	Resize(context.Context, *ResizeRequest) (*ResizeResponse, error)
+	// Spans sends the requests that HTTP handlers have answered and that belong to a trace, until the agent
+	// ends the call. A newer call takes the place of an older. While there is none, the worker keeps no
+	// such requests. Workers of older builds do not have this call.
+	Spans(*SpansRequest, grpc.ServerStreamingServer[SpansResponse]) error
 	// Shutdown has the worker exit. Without force it is refused while the worker has runs, even if all
 	// have ended and are not forgotten.
 	Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error)
@@ -294,6 +322,9 @@ func (UnimplementedWorkerServer) HostCalls(context.Context, *HostCallsRequest) (
 }
 func (UnimplementedWorkerServer) Resize(context.Context, *ResizeRequest) (*ResizeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Resize not implemented")
+}
+func (UnimplementedWorkerServer) Spans(*SpansRequest, grpc.ServerStreamingServer[SpansResponse]) error {
+	return status.Error(codes.Unimplemented, "method Spans not implemented")
 }
 func (UnimplementedWorkerServer) Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Shutdown not implemented")
@@ -488,6 +519,17 @@ func _Worker_Resize_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Worker_Spans_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(SpansRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(WorkerServer).Spans(m, &grpc.GenericServerStream[SpansRequest, SpansResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Worker_SpansServer = grpc.ServerStreamingServer[SpansResponse]
+
 func _Worker_Shutdown_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ShutdownRequest)
 	if err := dec(in); err != nil {
@@ -567,6 +609,11 @@ var Worker_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _Worker_Attach_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "Spans",
+			Handler:       _Worker_Spans_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "worker.proto",
