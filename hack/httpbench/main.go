@@ -78,7 +78,7 @@ func measureAll(ctx context.Context, s settings) error {
 		f, err := c.measure(ctx, s)
 		if err != nil {
 			failed++
-			fmt.Fprintf(table, "%s\t%s\tfailed\n", c.name, c.handler)
+			fmt.Fprintf(table, "%s\t%s\tfailed\t\t\t\t\n", c.name, c.handler)
 			fmt.Fprintf(os.Stderr, "measuring %s with %s: %v\n", c.name, c.handler, err)
 			continue
 		}
