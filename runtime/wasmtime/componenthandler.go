@@ -259,6 +259,7 @@ func (c *componentHandler) say(text string) { c.lines.Line(text) }
 
 // record hears of a request that has ended.
 func (c *componentHandler) record(r httpserver.Record) {
+	c.engine.spans.add(c.spec.ID, c.listeners[0].Addr().String(), &r)
 	if !c.spec.HTTP.AccessLog {
 		return
 	}

@@ -35,6 +35,7 @@ type Engine struct {
 	files    *wasi.Files        // for files that guests open
 	openLog  openLog            // logfile.Create, except in tests
 	calls    *calls
+	spans    spans
 
 	mu      sync.Mutex
 	closed  bool
@@ -56,7 +57,8 @@ var (
 	// ErrClosed is the error of a Start after Close.
 	ErrClosed = errors.New("the engine is closed")
 
-	_ runtime.Engine = (*Engine)(nil)
+	_ runtime.Engine     = (*Engine)(nil)
+	_ runtime.HTTPTracer = (*Engine)(nil)
 )
 
 // New makes an engine. It runs no guest until Start is called.
