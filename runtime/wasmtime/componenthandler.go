@@ -101,7 +101,7 @@ func (c *componentHandler) run(pays payer, started func()) (ending, error) {
 	pool := handler.New(handler.Config{
 		Program: c.program.command, Settings: c.spec.HTTP, Make: c.make, Memory: pays.account, Ended: c.tell,
 	})
-	server, err := httpserver.New(httpserver.Config{Settings: c.spec.HTTP, Handler: pool, Record: c.record, ErrorLog: c.say})
+	server, err := httpserver.New(httpserver.Config{Settings: c.spec.HTTP, Handler: c.traced(pool), Record: c.record, ErrorLog: c.say})
 	if err != nil {
 		return ending{}, fmt.Errorf("serving HTTP: %w", err)
 	}
@@ -259,7 +259,6 @@ func (c *componentHandler) say(text string) { c.lines.Line(text) }
 
 // record hears of a request that has ended.
 func (c *componentHandler) record(r httpserver.Record) {
-	c.engine.spans.add(c.spec.ID, c.listeners[0].Addr().String(), &r)
 	if !c.spec.HTTP.AccessLog {
 		return
 	}
