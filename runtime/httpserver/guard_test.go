@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// framing has requests that a guard lets through, with how many there are, and such that it refuses.
+// framing has requests that a guard lets through, with how many there are, and such that it
+// refuses.
 var framing = []struct {
 	name string
 	sent string
