@@ -21,8 +21,8 @@ const (
 	maxDepth = 10
 	// maxBackpressure is the specification's.
 	maxBackpressure = 1 << 16
-	// maxStreams is how many ends of streams and futures the host holds. Guests hold theirs in
-	// tables.
+	// maxStreams is how many ends of streams and futures the host holds. One takes up to 1 KiB, with
+	// what a guest has of it. Guests hold theirs in tables.
 	maxStreams = 1 << 14
 	// maxMessage is how many bytes of an error context's message are kept.
 	maxMessage = 256

@@ -24,7 +24,7 @@ type Instance struct {
 	later          int // calls that the host answers later
 	streams        int // ends of streams and futures that the host holds
 	calls          []*hostCall
-	followUps      []func() // what the host does after the operation that runs
+	followUps      fifo[followUp] // what the host hears after the operation that runs
 }
 
 // scheduler says who has the turn, and who waits for it.
@@ -138,7 +138,7 @@ func (c *component) Call(function int32, v *[plan.MaxValues]plan.Value, memory [
 	}
 	f := &c.functions[function]
 	operations[f.Op](c, f, (*values)(v), memory)
-	if len(x.followUps) > 0 {
+	if x.followUps.len() > 0 {
 		x.follow()
 	}
 	return nil
@@ -177,10 +177,12 @@ func (x *Instance) failed(err error) {
 
 // follow does what the host has to do after an operation.
 func (x *Instance) follow() {
-	for len(x.followUps) > 0 {
-		f := x.followUps[0]
-		x.followUps = x.followUps[1:]
-		f()
+	for {
+		f, ok := x.followUps.pop()
+		if !ok {
+			return
+		}
+		f.tell()
 	}
 }
 

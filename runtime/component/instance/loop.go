@@ -87,7 +87,7 @@ func (x *Instance) waitAlone(t *thread) bool {
 func (x *Instance) hasCalls() bool {
 	x.queue.mu.Lock()
 	defer x.queue.mu.Unlock()
-	return len(x.queue.calls) > 0
+	return x.queue.calls.len() > 0
 }
 
 // goOn resumes a thread of a component instance, which the host has entered, and leaves it.
@@ -151,7 +151,7 @@ func (x *Instance) comeHome(a answer) {
 func (x *Instance) mayGoOn() bool {
 	x.queue.mu.Lock()
 	defer x.queue.mu.Unlock()
-	return x.later > 0 || x.streams > 0 || len(x.queue.posted)+len(x.queue.calls) > 0
+	return x.later > 0 || x.streams > 0 || x.queue.posted.len()+x.queue.calls.len() > 0
 }
 
 // nextReady returns the thread that waits longest of those that are ready.

@@ -10,8 +10,8 @@ import (
 // queue has what was posted, and calls that were made while another goroutine has the turn.
 type queue struct {
 	mu     sync.Mutex
-	posted []func()
-	calls  []*invocation
+	posted fifo[func()]
+	calls  fifo[*invocation]
 	closed bool
 	wake   chan struct{}
 }
@@ -29,7 +29,7 @@ func (x *Instance) Post(f func()) {
 	q := &x.queue
 	q.mu.Lock()
 	if !q.closed {
-		q.posted = append(q.posted, f)
+		q.posted.push(f)
 	}
 	q.mu.Unlock()
 	q.ring()
@@ -38,7 +38,7 @@ func (x *Instance) Post(f func()) {
 // postCall has a call begin in the component's turn.
 func (x *Instance) postCall(i *invocation) {
 	x.queue.mu.Lock()
-	x.queue.calls = append(x.queue.calls, i)
+	x.queue.calls.push(i)
 	x.queue.mu.Unlock()
 	x.queue.ring()
 }
@@ -55,13 +55,11 @@ func (q *queue) ring() {
 func (x *Instance) runPosted() bool {
 	q := &x.queue
 	q.mu.Lock()
-	if len(q.posted) == 0 {
-		q.mu.Unlock()
+	f, ok := q.posted.pop()
+	q.mu.Unlock()
+	if !ok {
 		return false
 	}
-	f := q.posted[0]
-	q.posted = q.posted[1:]
-	q.mu.Unlock()
 	f()
 	x.follow()
 	return true
@@ -72,13 +70,11 @@ func (x *Instance) runPosted() bool {
 func (x *Instance) beginCall() bool {
 	q := &x.queue
 	q.mu.Lock()
-	if len(q.calls) == 0 {
-		q.mu.Unlock()
+	i, ok := q.calls.pop()
+	q.mu.Unlock()
+	if !ok {
 		return false
 	}
-	i := q.calls[0]
-	q.calls = q.calls[1:]
-	q.mu.Unlock()
 	i.begin(x)
 	return true
 }
@@ -107,7 +103,7 @@ func (x *Instance) Close() {
 	x.turn <- struct{}{}
 	x.queue.mu.Lock()
 	closed := x.queue.closed
-	x.queue.closed, x.queue.posted = true, nil
+	x.queue.closed, x.queue.posted = true, fifo[func()]{}
 	x.queue.mu.Unlock()
 	if !closed {
 		x.unwind()
