@@ -16,6 +16,8 @@ const (
 	// idleFibers is how many goroutines are kept for the next calls. Each keeps a thread of the
 	// operating system.
 	idleFibers = 1
+	// idleValues is how many tasks' values are kept for the next tasks.
+	idleValues = 8
 	// maxDepth is how many stores have frames above each other on one thread. Each may use as much
 	// stack as the engine allows it, and a thread has 8 MiB.
 	maxDepth = 10

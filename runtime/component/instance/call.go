@@ -95,7 +95,9 @@ func (x *Instance) run(ctx context.Context, f func()) error {
 	if x.fault != nil {
 		return x.fault
 	}
-	defer context.AfterFunc(ctx, func() { x.Kill(context.Cause(ctx)) })()
+	if ctx.Done() != nil { // it can end
+		defer context.AfterFunc(ctx, func() { x.Kill(context.Cause(ctx)) })()
+	}
 	x.fiber, x.loop, x.current = x.home, x.home, nil
 	if x.catch(f) != nil {
 		return x.fault

@@ -53,10 +53,7 @@ func (x *Instance) waitForHost() {
 	if !x.mayGoOn() {
 		panic(&canon.Trap{Err: x.stuck()})
 	}
-	select {
-	case <-x.queue.wake:
-	case <-x.kill.done:
-	}
+	<-x.queue.wake
 }
 
 // waitAlone has the only task there is wait within the guest, on the stack of the loop: nothing but
@@ -101,7 +98,7 @@ func (x *Instance) goOn(t *thread, in *component) {
 	next := t.next
 	x.stopWaiting(t)
 	t.next, t.resumer, x.current = nil, self, t
-	fault := x.catch(func() { next(false) })
+	fault := x.catch(func() { next(t.task, false) })
 	switch {
 	case t.resumer == self: // it has not waited on this stack
 		x.current = nil

@@ -2,7 +2,6 @@ package instance
 
 import (
 	"sync"
-	"sync/atomic"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
 )
@@ -14,13 +13,6 @@ type queue struct {
 	calls  fifo[*invocation]
 	closed bool
 	wake   chan struct{}
-}
-
-// killing says that the instance has to end, and why.
-type killing struct {
-	once sync.Once
-	why  atomic.Pointer[error]
-	done chan struct{} // closed if it has
 }
 
 // Post has f done in the component's turn, soon. After Close it is not done. Any goroutine may call
@@ -82,15 +74,14 @@ func (x *Instance) beginCall() bool {
 // Kill ends the instance soon, with a fault. Tasks that wait hear it; guest code that runs has to
 // be interrupted by the engine. Any goroutine may call it.
 func (x *Instance) Kill(why error) {
-	x.kill.once.Do(func() {
-		x.kill.why.Store(&why)
-		close(x.kill.done)
-	})
+	if x.kill.CompareAndSwap(nil, &why) {
+		x.queue.ring()
+	}
 }
 
 // poll unwinds if the instance was killed.
 func (x *Instance) poll() {
-	if why := x.kill.why.Load(); why != nil {
+	if why := x.kill.Load(); why != nil {
 		panic(&canon.Trap{Err: *why})
 	}
 }
@@ -118,7 +109,7 @@ func (x *Instance) Close() {
 
 // unwind ends what waits, and all goroutines.
 func (x *Instance) unwind() {
-	x.fail(&canon.Trap{Err: *x.kill.why.Load()})
+	x.fail(&canon.Trap{Err: *x.kill.Load()})
 	x.fiber = x.home
 	x.unwindParked()
 	x.waiting = nil

@@ -80,6 +80,7 @@ type waitableSet struct {
 	members int
 	pending []*waitable // those that have an event, the oldest first
 	waiting int         // threads
+	room    [2]*waitable
 }
 
 const waitableSetWord = "waitable set"
@@ -96,7 +97,9 @@ func (s *waitableSet) forget(w *waitable) {
 
 func waitableSetNew(c *component, _ *link.Function, v *values, _ []byte) {
 	c.mustLeave()
-	v.set(0, c.addHandle(&waitableSet{}))
+	s := &waitableSet{}
+	s.pending = s.room[:0]
+	v.set(0, c.addHandle(s))
 }
 
 func waitableSetWait(c *component, f *link.Function, v *values, _ []byte) {

@@ -29,7 +29,7 @@ type inflow struct {
 	r       *instance.StreamReader[byte]
 	to      sink
 	promise *promise
-	moved   int // since others had their turn
+	moved   int   // since others had their turn
 	failed  error // of the read that is under way
 	last    bool
 	ended   bool
