@@ -197,12 +197,6 @@ func (m *handlerMachine) NewStore(number int, host instance.Calls) (instance.Sto
 	return m.machine.NewStore(number, host)
 }
 
-// Thread implements handler.Machine.
-func (m *handlerMachine) Thread() (func(), error) {
-	m.machine.engine.stepBack()
-	return m.machine.Thread()
-}
-
 // Kill implements handler.Machine.
 func (m *handlerMachine) Kill() {
 	m.cancel()
