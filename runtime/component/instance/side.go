@@ -112,7 +112,7 @@ func (s *side) LowerHandle(t *types.Type, h canon.Handle) uint32 {
 	case types.ErrorContext:
 		return s.in.addHandle(h.Host.(*errorContext))
 	}
-	e := &end{shared: h.Host.(*shared)}
+	e := h.Host.(*shared).readable()
 	e.index = s.in.addHandle(e)
 	return e.index
 }
