@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -258,7 +259,7 @@ func (c *componentHandler) tell(number uint64, cause handler.Cause, err error) {
 			text = "the guest has exited" // by its own will
 		}
 	case handler.NoMemory:
-		text = outOfMemory(exitOf(err, byHost(err), false), pastLimit, c.limit()).Message
+		text = outOfMemory(exitOf(err, byHost(err), false), pastLimit, c.account.limit.Load()).Message
 	case handler.TimedOut:
 		text = "stopped: a request has taken too long"
 	case handler.Stopped:
@@ -269,8 +270,6 @@ func (c *componentHandler) tell(number uint64, cause handler.Cause, err error) {
 	}
 	c.say(message.Truncate(fmt.Sprintf("HTTP instance %d: %s", number, text)))
 }
-
-func (c *componentHandler) limit() int64 { return c.engine.memoryLimit(c.spec.MemoryLimit) }
 
 // say writes a line to the guest's log.
 func (c *componentHandler) say(text string) { c.lines.Line(text) }
@@ -284,7 +283,26 @@ func (c *componentHandler) record(r httpserver.Record) {
 	if r.Aborted {
 		note = " aborted"
 	}
-	c.lines.Out(fmt.Sprintf("%s %s %s %s %d %d %s%s", r.Client, r.Method, r.Path, r.Protocol, r.Status, r.Sent, r.Duration.Round(time.Microsecond), note))
+	c.lines.Out(fmt.Sprintf("%s %s %s %s %d %d %s%s", r.Client, message.Truncate(r.Method), shownPath(r.Path), r.Protocol, r.Status, r.Sent,
+		r.Duration.Round(time.Microsecond), note))
+}
+
+// shownPath is the path of a request as it can be in a line of a log: what is not printable is
+// escaped, and it has a bound.
+func shownPath(path string) string {
+	path = message.Truncate(path)
+	if !strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return path
+	}
+	var b strings.Builder
+	for _, c := range []byte(path) {
+		if c <= ' ' || c > '~' {
+			fmt.Fprintf(&b, "%%%02X", c)
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
 }
 
 // stats implements work.
