@@ -235,7 +235,7 @@ func TestResponseWithoutBody(t *testing.T) {
 		h := c.handle(s)
 		h.set(must[bindings.OutgoingResponse](t)(c.b.HTTP.NewOutgoingResponse(c.ctx, c.fields(test.headers...))))
 		s.e.Finish()
-		if s.wait(); test.whole != (s.failed == nil) || test.whole && !s.head.NoBody {
+		if s.wait(); test.whole != (s.failed == nil) || test.whole && !s.head.Bodiless {
 			t.Errorf("%s %v: the answer is %v, %v", test.method, test.headers, s.head, s.failed)
 		}
 		h.request.Drop()
