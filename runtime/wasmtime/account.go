@@ -46,11 +46,10 @@ func (a *account) close() {
 // resize sets another limit. Memory that is in use stays in use, even if it is above the limit.
 func (a *account) resize(limit int64) { C.account_resize(a.native, C.int64_t(limit)) }
 
-// Take implements http.Memory.
-func (a *account) Take(n int) bool { return bool(C.account_take(a.native, C.int64_t(n))) }
+// take takes n bytes, if the limit allows them.
+func (a *account) take(n int) bool { return bool(C.account_take(a.native, C.int64_t(n))) }
 
-// Give implements http.Memory.
-func (a *account) Give(n int) { C.account_give(a.native, C.int64_t(n)) }
+func (a *account) give(n int) { C.account_give(a.native, C.int64_t(n)) }
 
 func (a *account) used() int64 { return int64(C.account_used(a.native)) }
 

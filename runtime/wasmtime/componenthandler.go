@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -46,9 +47,31 @@ type componentHandler struct {
 	server   *httpserver.Server // nil before the start
 	pool     *handler.Pool      // likewise
 	account  *account
+	bodies   bodyMemory
 	machines map[*handlerMachine]struct{}
 	spent    runtime.Stats // by machines that are closed
 	drained  bool
+}
+
+// bodyMemory counts the memory of bodies on their way. It implements http.Memory.
+type bodyMemory struct {
+	account *account
+	taken   atomic.Int64
+}
+
+// Take implements http.Memory.
+func (b *bodyMemory) Take(n int) bool {
+	if !b.account.take(n) {
+		return false
+	}
+	b.taken.Add(int64(n))
+	return true
+}
+
+// Give implements http.Memory.
+func (b *bodyMemory) Give(n int) {
+	b.account.give(n)
+	b.taken.Add(-int64(n))
 }
 
 var errNoListen = errors.New("the component is an HTTP handler: name an address to serve at with --listen, such as --listen=127.0.0.1:8080")
@@ -98,10 +121,11 @@ func (c *componentHandler) resident() bool { return false }
 
 // run implements work.
 func (c *componentHandler) run(pays payer, started func()) (ending, error) {
+	c.bodies.account = pays.account
 	pool := handler.New(handler.Config{
-		Program: c.program.command, Settings: c.spec.HTTP, Make: c.make, Memory: pays.account, Ended: c.tell,
+		Program: c.program.command, Settings: c.spec.HTTP, Make: c.make, Memory: &c.bodies, Ended: c.tell,
 	})
-	server, err := httpserver.New(httpserver.Config{Settings: c.spec.HTTP, Handler: pool, Record: c.record, ErrorLog: c.say})
+	server, err := httpserver.New(httpserver.Config{Settings: c.spec.HTTP, Handler: c.traced(pool), Record: c.record, ErrorLog: c.say})
 	if err != nil {
 		return ending{}, fmt.Errorf("serving HTTP: %w", err)
 	}
@@ -196,12 +220,6 @@ func (m *handlerMachine) NewStore(number int, host instance.Calls) (instance.Sto
 	return m.machine.NewStore(number, host)
 }
 
-// Thread implements handler.Machine.
-func (m *handlerMachine) Thread() (func(), error) {
-	m.machine.engine.stepBack()
-	return m.machine.Thread()
-}
-
 // Kill implements handler.Machine.
 func (m *handlerMachine) Kill() {
 	m.cancel()
@@ -275,12 +293,12 @@ func (c *componentHandler) stats() runtime.Stats {
 	defer c.mu.Unlock()
 	s := c.spent
 	s.Throttled = c.hosted.pace.Throttled()
+	s.Memory = c.bodies.taken.Load()
 	for m := range c.machines {
 		s.CPU += m.shared.cpu()
+		s.Memory += m.shared.memory()
 	}
-	if c.account != nil {
-		s.Memory = c.account.used()
-	}
+	s.Memory = max(s.Memory, wasmPage) // tools would regard a guest that uses no memory as ended
 	if c.server == nil {
 		return s
 	}

@@ -157,7 +157,10 @@ func (s *session) drive() {
 		return
 	}
 	s.driving = true
-	err = x.Drive(func() bool { return s.exited.Load() || s.changed.Load() && s.sender == nil })
+	err = x.Drive(func() bool {
+		// What the guest wrote may still be on its way to the pipe when its function has ended.
+		return s.exited.Load() && s.answer.Ended() || s.changed.Load() && s.sender == nil
+	})
 	s.driving = false
 	end()
 	if err != nil {
