@@ -98,6 +98,9 @@ func newComponentHandler(e *Engine, p *program, spec runtime.Spec, cfg wasi.Conf
 		return nil, errors.Join(err, listen.Close(plain))
 	}
 	c.listeners = append(plain, tls...)
+	if c.cfg.Tree, err = wasi.NewTree(cfg.Mounts, cfg.WorkDir); err != nil {
+		return nil, errors.Join(err, listen.Close(c.listeners))
+	}
 	if c.cfg.Rate == nil {
 		c.cfg.Rate = wasi.NewRate(cfg.OutputRate)
 	}
