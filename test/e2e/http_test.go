@@ -402,8 +402,8 @@ func testHTTPAcrossAgents(t *testing.T, s *suite, images map[string]string) {
 	l.lost(t)
 }
 
-// testHTTPPorts: without a port of its own, a handler is served at those that its image exposes, and
-// else at port 80.
+// testHTTPPorts: without a port of its own, a handler is served at those that its image exposes,
+// and else at port 80.
 func testHTTPPorts(t *testing.T, s *suite, images map[string]string) {
 	ns := s.cluster.Namespace(t)
 	exposing := write(t, s.images.Host+"/exposing-web:v1", guests.Image(t,
