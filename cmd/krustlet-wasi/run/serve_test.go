@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,7 +72,14 @@ func (s *serving) line() string {
 // get asks for a path.
 func (s *serving) get(path string) (status int, body string) {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url+path, nil)
+	return s.getTold(path, func() {})
+}
+
+// getTold is get. It calls sent when the request was sent.
+func (s *serving) getTold(path string, sent func()) (status int, body string) {
+	s.t.Helper()
+	ctx := httptrace.WithClientTrace(s.t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { sent() }})
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -106,12 +114,12 @@ func TestServe(t *testing.T) {
 			if line := s.line(); !strings.HasPrefix(line, "HTTP instance ") || !strings.Contains(line, "unreachable") {
 				t.Errorf("it says %q of a trap", line)
 			}
-			under := make(chan string, 1)
+			under, sent := make(chan string, 1), make(chan struct{})
 			go func() {
-				_, body := s.get("/sleep500")
+				_, body := s.getTold("/sleep500", func() { close(sent) })
 				under <- body
 			}()
-			time.Sleep(100 * time.Millisecond) // the request is there, or comes while the listener accepts
+			<-sent
 			if code := s.end(syscall.SIGTERM); code != 143 && code != 0 {
 				t.Errorf("exit code %d", code)
 			}
