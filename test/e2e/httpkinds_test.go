@@ -10,11 +10,13 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/authority"
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
@@ -123,6 +125,41 @@ func testHTTPMetrics(t *testing.T, s *suite, images map[string]string) {
 		})
 		if m := page.scrape(t, "/metrics/resource").lookup("container_cpu_usage_seconds_total", of()); m == nil || value(m) <= 0 {
 			t.Errorf("%s: processor time: %v", version, m)
+		}
+	}
+}
+
+// testHTTPPorts: without a port of its own, a handler is served at those that its image exposes,
+// and else at port 80.
+func testHTTPPorts(t *testing.T, s *suite, images map[string]string) {
+	ns := s.cluster.Namespace(t)
+	exposing := write(t, s.images.Host+"/exposing-web:v1", guests.Image(t,
+		v1.Config{Entrypoint: []string{"/web"}, ExposedPorts: map[string]struct{}{"18087/tcp": {}}},
+		map[string][]byte{"web": component(t, "http-hello-0.3")}))
+	for image, port := range map[string]int32{images["0.2"]: 80, exposing: 18087} {
+		pod := s.create(t, ns, s.pod(fmt.Sprintf("at-%d", port), image))
+		pod = s.await(t, ns, pod.Name, ready(true))
+		if code, text := get(t, "http://"+hostPort(pod.Status.PodIP, port)); code != http.StatusOK || !strings.HasPrefix(text, "hello") {
+			t.Errorf("port %d: %d %q", port, code, text)
+		}
+	}
+}
+
+// testHTTPHost: a handler is served at the ports of the node that its pod names, in the host's
+// network and with hostPort.
+func testHTTPHost(t *testing.T, s *suite, images map[string]string) {
+	ns := s.cluster.Namespace(t)
+	inside, mapped := s.handler("inside", images["0.2"]), s.handler("mapped", images["0.3"])
+	inside.Spec.HostNetwork = true
+	inside.Spec.Containers[0].Ports[0].ContainerPort = freePort()
+	mapped.Spec.Containers[0].Ports[0].HostPort = freePort()
+	for pod, port := range map[*corev1.Pod]int32{inside: inside.Spec.Containers[0].Ports[0].ContainerPort, mapped: mapped.Spec.Containers[0].Ports[0].HostPort} {
+		s.create(t, ns, pod)
+		s.await(t, ns, pod.Name, ready(true))
+		for _, ip := range []string{s.node.IP, "127.0.0.1"} {
+			if code, text := get(t, "http://"+hostPort(ip, port)+"/hello"); code != http.StatusOK || text != "hello\n" {
+				t.Errorf("%s at %s: %d %q", pod.Name, ip, code, text)
+			}
 		}
 	}
 }
