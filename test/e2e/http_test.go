@@ -14,11 +14,13 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
@@ -30,7 +32,7 @@ func TestHTTP(t *testing.T) {
 	t.Run("Pods", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, *suite, map[string]string){
 			"Served": testHTTPServed, "Refused": testHTTPRefused, "Ends": testHTTPEnds, "Overdue": testHTTPOverdue, "Traps": testHTTPTraps,
-			"Metrics": testHTTPMetrics, "TLS": testHTTPTLS, "Config": testHTTPConfig, "Worker": testHTTPWorkerDies,
+			"Metrics": testHTTPMetrics, "TLS": testHTTPTLS, "Config": testHTTPConfig, "Worker": testHTTPWorkerDies, "Ports": testHTTPPorts,
 		} {
 			t.Run(name, func(t *testing.T) { t.Parallel(); test(t, s, images) })
 		}
@@ -354,8 +356,8 @@ func testHTTPWorkerDies(t *testing.T, s *suite, images map[string]string) {
 	}
 }
 
-// testHTTPAcrossAgents: clients of a handler do not notice that the agent is stopped, killed and
-// started. The log goes on.
+// testHTTPAcrossAgents: clients of a handler do not notice that the agent is stopped, killed, and
+// started, also with other settings, for which new pods get a new worker. The log goes on.
 func testHTTPAcrossAgents(t *testing.T, s *suite, images map[string]string) {
 	ns := s.cluster.Namespace(t)
 	var targets []string
@@ -373,7 +375,10 @@ func testHTTPAcrossAgents(t *testing.T, s *suite, images map[string]string) {
 	l := newLoad(t, targets...)
 	l.more(t, 50)
 	lines := 0
-	for _, end := range []func(testing.TB){s.node.Stop, s.node.Kill} {
+	for _, end := range []func(testing.TB){s.node.Stop, s.node.Kill, func(t testing.TB) {
+		s.node.Stop(t)
+		s.node.Args = append(s.node.Args, "--workers", "2")
+	}} {
 		end(t)
 		l.more(t, 50)
 		for _, pod := range pods {
@@ -395,4 +400,20 @@ func testHTTPAcrossAgents(t *testing.T, s *suite, images map[string]string) {
 		}
 	}
 	l.lost(t)
+}
+
+// testHTTPPorts: without a port of its own, a handler is served at those that its image exposes, and
+// else at port 80.
+func testHTTPPorts(t *testing.T, s *suite, images map[string]string) {
+	ns := s.cluster.Namespace(t)
+	exposing := write(t, s.images.Host+"/exposing-web:v1", guests.Image(t,
+		v1.Config{Entrypoint: []string{"/web"}, ExposedPorts: map[string]struct{}{"18087/tcp": {}}},
+		map[string][]byte{"web": component(t, "http-hello-0.3")}))
+	for image, port := range map[string]int32{images["0.2"]: 80, exposing: 18087} {
+		pod := s.create(t, ns, s.pod(fmt.Sprintf("at-%d", port), image))
+		pod = s.await(t, ns, pod.Name, ready(true))
+		if code, text := get(t, "http://"+hostPort(pod.Status.PodIP, port)); code != http.StatusOK || !strings.HasPrefix(text, "hello") {
+			t.Errorf("port %d: %d %q", port, code, text)
+		}
+	}
 }

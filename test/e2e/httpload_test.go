@@ -19,9 +19,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// load is clients that send requests to some targets without a pause: each one after another, half
-// of them by HTTP/1.1 and half by HTTP/2. They keep their connections, and repeat no request.
+// load is clients that send requests to some targets: each one after another, half of them by
+// HTTP/1.1 and half by HTTP/2. They keep their connections, and repeat no request that a server may
+// have seen.
 type load struct {
+	pause   time.Duration // of each client after each request
 	cancel  context.CancelFunc
 	clients sync.WaitGroup
 
@@ -32,11 +34,17 @@ type load struct {
 	change  chan struct{} // closed and replaced when the targets change
 }
 
-// newLoad starts clients. They wait for the first targets. end ends them.
+// newLoad starts clients that make no pauses. end ends them.
 func newLoad(t *testing.T, targets ...string) *load {
 	t.Helper()
+	return newSlowLoad(t, 0, targets...)
+}
+
+// newSlowLoad starts clients. They wait for the first targets. end ends them.
+func newSlowLoad(t *testing.T, pause time.Duration, targets ...string) *load {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &load{cancel: cancel, targets: targets, good: map[string]int{}, change: make(chan struct{})}
+	l := &load{pause: pause, cancel: cancel, targets: targets, good: map[string]int{}, change: make(chan struct{})}
 	for i := range 4 {
 		l.clients.Go(func() { l.run(ctx, i%2 == 1) })
 	}
@@ -64,7 +72,11 @@ func (l *load) run(ctx context.Context, two bool) {
 			continue
 		}
 		began := time.Now()
-		err := echo(client, to, fmt.Sprintf("request %d", n))
+		path, text, want := "/echo", fmt.Sprintf("request %d", n), fmt.Sprintf("request %d", n)
+		if n%4 == 3 {
+			path, text, want = "/late50", "", "hello\n"
+		}
+		err := post(client, to+path, text, want)
 		l.mu.Lock()
 		if err != nil {
 			l.bad = append(l.bad, fmt.Sprintf("HTTP/2 %v, at %s, for %v: %v", two, began.Format(time.StampMilli), time.Since(began), err))
@@ -72,19 +84,23 @@ func (l *load) run(ctx context.Context, two bool) {
 			l.good[to]++
 		}
 		l.mu.Unlock()
+		select {
+		case <-time.After(l.pause):
+		case <-ctx.Done():
+		}
 	}
 }
 
-// echo sends a text and expects it back. The client does not repeat a POST that has been sent.
-func echo(client *http.Client, to, text string) error {
-	answer, err := client.Post("http://"+to+"/echo", "text/plain", strings.NewReader(text))
+// post sends a text and checks the answer. The client does not repeat a POST that has been sent.
+func post(client *http.Client, to, text, want string) error {
+	answer, err := client.Post("http://"+to, "text/plain", strings.NewReader(text))
 	if err != nil {
 		return err
 	}
 	defer answer.Body.Close()
 	got, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusOK || string(got) != text {
-		return fmt.Errorf("%s answers %s %q, want %q, %v", to, answer.Status, got, text, err)
+	if err != nil || answer.StatusCode != http.StatusOK || string(got) != want {
+		return fmt.Errorf("%s answers %s %q, want %q, %v", to, answer.Status, got, want, err)
 	}
 	return nil
 }
@@ -150,8 +166,8 @@ func (l *load) lost(t *testing.T) {
 }
 
 // follow makes the ready endpoints of a Service the targets, as kube-proxy does on a client's node,
-// until the test ends.
-func (l *load) follow(t *testing.T, client kubernetes.Interface, ns, service string) {
+// until the test ends. The clients learn of each change so much later.
+func (l *load) follow(t *testing.T, client kubernetes.Interface, ns, service string, late time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	watch, err := client.DiscoveryV1().EndpointSlices(ns).Watch(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service})
@@ -159,15 +175,30 @@ func (l *load) follow(t *testing.T, client kubernetes.Interface, ns, service str
 		cancel()
 		t.Fatal(err)
 	}
-	var follower sync.WaitGroup
-	t.Cleanup(follower.Wait)
+	type news struct {
+		due     time.Time
+		targets []string
+	}
+	all := make(chan news, 1000)
+	var followers sync.WaitGroup
+	t.Cleanup(followers.Wait)
 	t.Cleanup(watch.Stop)
 	t.Cleanup(cancel)
-	follower.Go(func() {
+	followers.Go(func() {
+		defer close(all)
 		for event := range watch.ResultChan() {
 			if slice, ok := event.Object.(*discoveryv1.EndpointSlice); ok {
-				l.retarget(endpoints(slice))
+				all <- news{time.Now().Add(late), endpoints(slice)}
 			}
+		}
+	})
+	followers.Go(func() {
+		for n := range all {
+			select {
+			case <-time.After(time.Until(n.due)):
+			case <-ctx.Done():
+			}
+			l.retarget(n.targets)
 		}
 	})
 }

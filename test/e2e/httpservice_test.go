@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -19,8 +20,7 @@ import (
 func portNamed(name string) intstr.IntOrString { return intstr.FromString(name) }
 
 // TestHTTPService: the handlers of a Deployment are endpoints of its Service. Clients that follow
-// these lose no request while the Deployment gets another image, more replicas, and fewer. The pods
-// have no preStop hook that waits for the clients.
+// these lose no request while the Deployment gets another image, more replicas, and fewer.
 func TestHTTPService(t *testing.T) {
 	t.Parallel()
 	if !ownnetwork.Enter(t) { // the API server takes no endpoints in 127.0.0.0/8
@@ -35,35 +35,52 @@ func TestHTTPService(t *testing.T) {
 	}
 	s.node.Join(t)
 	first, second := s.images.Push(t, "web:v1", component(t, "http-kitchen-0.2")), s.images.Push(t, "web:v2", component(t, "http-kitchen-0.3"))
-	ns := s.cluster.Namespace(t)
-	s.deploy(t, ns, "web", first)
-	l := newLoad(t)
-	l.follow(t, s.client(), ns, "web")
-	s.rolledOut(t, ns, "web", 2)
-	l.more(t, 100)
-
-	s.patchDeployment(t, ns, "web", fmt.Sprintf(`{"spec":{"template":{"spec":{"containers":[{"name":"main","image":%q}]}}}}`, second))
-	s.rolledOut(t, ns, "web", 2)
-	l.more(t, 100)
-	s.patchDeployment(t, ns, "web", `{"spec":{"replicas":4}}`)
-	s.rolledOut(t, ns, "web", 4)
-	l.more(t, 100)
-	s.patchDeployment(t, ns, "web", `{"spec":{"replicas":1}}`)
-	s.rolledOut(t, ns, "web", 1)
-	l.more(t, 100)
-	l.lost(t)
-	if _, targets := l.answered(); targets != 6 {
-		t.Errorf("%d pods have answered, want 6", targets)
+	for name, c := range map[string]struct {
+		late, pause time.Duration
+		hook        *corev1.Lifecycle
+	}{
+		"Prompt":    {},
+		"Late":      {time.Second, 300 * time.Millisecond, nil},
+		"LateSleep": {time.Second, 300 * time.Millisecond, &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 2}}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ns := s.cluster.Namespace(t)
+			s.deploy(t, ns, "web", first, c.hook)
+			l := newSlowLoad(t, c.pause)
+			l.follow(t, s.client(), ns, "web", c.late)
+			s.rollsOut(t, ns, l, second)
+			l.lost(t)
+			if _, targets := l.answered(); targets != 6 {
+				t.Errorf("%d pods have answered, want 6", targets)
+			}
+		})
 	}
 }
 
+// rollsOut gives a Deployment under load another image, more replicas, and fewer.
+func (s *suite) rollsOut(t *testing.T, ns string, l *load, image string) {
+	t.Helper()
+	s.rolledOut(t, ns, "web", 2)
+	l.more(t, 50)
+	s.patchDeployment(t, ns, "web", fmt.Sprintf(`{"spec":{"template":{"spec":{"containers":[{"name":"main","image":%q}]}}}}`, image))
+	s.rolledOut(t, ns, "web", 2)
+	l.more(t, 50)
+	s.patchDeployment(t, ns, "web", `{"spec":{"replicas":4}}`)
+	s.rolledOut(t, ns, "web", 4)
+	l.more(t, 50)
+	s.patchDeployment(t, ns, "web", `{"spec":{"replicas":1}}`)
+	s.rolledOut(t, ns, "web", 1)
+	l.more(t, 50)
+}
+
 // deploy makes a Deployment with two handlers, and a Service of the same name.
-func (s *suite) deploy(t *testing.T, ns, name, image string) {
+func (s *suite) deploy(t *testing.T, ns, name, image string, hook *corev1.Lifecycle) {
 	t.Helper()
 	labels := map[string]string{"app": name}
 	pod := s.handler(name, image)
 	pod.Labels = labels
-	pod.Spec.TerminationGracePeriodSeconds = nil
+	pod.Spec.TerminationGracePeriodSeconds, pod.Spec.Containers[0].Lifecycle = nil, hook
 	none, one := intstr.FromInt32(0), intstr.FromInt32(1)
 	_, err := s.client().AppsV1().Deployments(ns).Create(t.Context(), &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
