@@ -23,7 +23,7 @@ import (
 // HTTP/1.1 and half by HTTP/2. They keep their connections, and repeat no request that a server may
 // have seen.
 type load struct {
-	pause   time.Duration // of each client after each request
+	pause   time.Duration // of each client, after each request
 	cancel  context.CancelFunc
 	clients sync.WaitGroup
 
@@ -84,8 +84,12 @@ func (l *load) run(ctx context.Context, two bool) {
 			l.good[to]++
 		}
 		l.mu.Unlock()
+		pause := l.pause
+		if err != nil {
+			pause += 20 * time.Millisecond // nothing may listen there for a while
+		}
 		select {
-		case <-time.After(l.pause):
+		case <-time.After(pause):
 		case <-ctx.Done():
 		}
 	}
