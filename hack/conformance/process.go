@@ -16,6 +16,7 @@ type process struct {
 	stdout, stderr *output
 	exited         chan struct{}
 	err            error // of cmd.Wait, once exited is closed
+	signalled      bool
 }
 
 // ended is how a program ended.

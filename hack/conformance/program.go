@@ -24,6 +24,21 @@ type specification struct {
 
 	Operations []operation `json:"operations"`
 	Proposals  []string    `json:"proposals"` // what the runtime needs besides, such as sockets
+	World      string      `json:"world"`
+	// Servers are what the program connects to.
+	Servers []json.RawMessage `json:"servers"`
+}
+
+// service is the world of a program that answers HTTP requests.
+const service = "wasi:http/service"
+
+// lacks are the proposals that this host does not have, of those that the program needs.
+func (s specification) lacks() []string {
+	lacks := slices.DeleteFunc(slices.Clone(s.Proposals), func(p string) bool { return p == "http" })
+	if len(s.Servers) > 0 {
+		lacks = append(lacks, "outgoing requests")
+	}
+	return lacks
 }
 
 type operation struct {
@@ -34,6 +49,15 @@ type operation struct {
 	ID       string            `json:"id"`
 	Payload  string            `json:"payload"`
 	ExitCode int               `json:"exit_code"`
+
+	// Of a request.
+	Method   string            `json:"method"`
+	Path     string            `json:"path"`
+	Headers  map[string]string `json:"headers"`
+	Body     string            `json:"body"`
+	Response response          `json:"response"`
+
+	Signal string `json:"signal"` // of a kill
 }
 
 // steps are the operations, in whichever form they are written.
@@ -69,8 +93,8 @@ func (r runner) program(ctx context.Context, file string) error {
 	if err := readJSON(strings.TrimSuffix(file, ".wasm")+".json", &s); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if len(s.Proposals) > 0 {
-		return leftOut("it needs " + strings.Join(s.Proposals, ", "))
+	if lacks := s.lacks(); len(lacks) > 0 {
+		return leftOut("it needs " + strings.Join(lacks, ", "))
 	}
 	scratch, err := os.MkdirTemp("", "conformance-")
 	if err != nil {
@@ -105,8 +129,16 @@ func (r runner) operate(ctx context.Context, file, scratch string, s specificati
 			err = p.write(o.Payload)
 		case "read":
 			err = p.read(o.ID, o.Payload)
+		case "request":
+			err = p.request(ctx, o)
+		case "kill":
+			err = p.signal(o.Signal)
 		case "wait":
-			err = s.judge(p.wait(), o.ExitCode)
+			if e := p.wait(); p.signalled {
+				err = e.err // a program that is told to end has no exit code of its own
+			} else {
+				err = s.judge(e, o.ExitCode)
+			}
 		default:
 			err = fmt.Errorf("operation %q: %w", o.Type, errUnknownOperation)
 		}
@@ -131,6 +163,9 @@ func (r runner) start(ctx context.Context, file, scratch string, s specification
 // arguments are the arguments after the command: the program's environment, files and arguments.
 func (r runner) arguments(file, scratch string, s specification, o operation) ([]string, error) {
 	var args []string
+	if s.World == service {
+		args = append(args, "--listen", "127.0.0.1:0")
+	}
 	for _, name := range sortedKeys(o.Env) {
 		args = append(args, "--env", name+"="+o.Env[name])
 	}

@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string) int {
 	return 0
 }
 
-// measureAll measures each server and prints the table as it grows.
+// measureAll measures each server and prints the table. It goes on after one that fails.
 func measureAll(ctx context.Context, s settings) error {
 	own, err := os.Executable()
 	if err != nil {
@@ -70,11 +70,17 @@ func measureAll(ctx context.Context, s settings) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "server\thandler\trequests/s\t\tp50\tp99\tMiB")
 	defer func() { _ = table.Flush() }()
-	base := 0.0
+	base, failed := 0.0, 0
 	for _, c := range contestants(s, own) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		f, err := c.measure(ctx, s)
 		if err != nil {
-			return fmt.Errorf("measuring %s with %s: %w", c.name, c.handler, err)
+			failed++
+			fmt.Fprintf(table, "%s\t%s\tfailed\t\t\t\t\n", c.name, c.handler)
+			fmt.Fprintf(os.Stderr, "measuring %s with %s: %v\n", c.name, c.handler, err)
+			continue
 		}
 		if base == 0 {
 			base = f.perSecond
@@ -82,6 +88,9 @@ func measureAll(ctx context.Context, s settings) error {
 		fmt.Fprintf(table, "%s\t%s\t%.0f\t(%.3f)\t%v\t%v\t%.0f\n",
 			c.name, c.handler, f.perSecond, f.perSecond/base, f.p50, f.p99, f.memory)
 		fmt.Fprintf(os.Stderr, "measured %s with %s: %.0f requests/s\n", c.name, c.handler, f.perSecond)
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d servers could not be measured", failed)
 	}
 	return nil
 }

@@ -56,7 +56,8 @@ func reuses(n int) []reuse {
 }
 
 func wasmtimeServe(program, file string, reuse int) []string {
-	args := []string{program, "serve", "--addr", "127.0.0.1:0", "-S", "cli", "-W", "component-model-async=y"}
+	args := []string{program, "serve", "--addr", "127.0.0.1:0", "-S", "cli", "-C", "cache=y",
+		"-W", "component-model-async=y"}
 	if reuse > 0 {
 		args = append(args, "--max-instance-reuse-count", strconv.Itoa(reuse))
 	}

@@ -55,8 +55,8 @@ func (Handlers) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. A handler without any request has no histogram, because a
-// node may have thousands of them.
+// Collect implements prometheus.Collector. A handler without any request has no histogram, because
+// a node may have thousands of them.
 func (h Handlers) Collect(ch chan<- prometheus.Metric) {
 	// The interface passes no context.
 	ctx, cancel := context.WithTimeout(context.Background(), handlerTime)

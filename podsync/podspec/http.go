@@ -45,13 +45,8 @@ func HTTPOf(pod *corev1.Pod) (HTTP, error) {
 		if !strings.HasPrefix(name, httpAnnotations) || name == tlsAnnotation {
 			continue
 		}
-		setting, known := httpSettings[strings.TrimPrefix(name, httpAnnotations)]
-		if !known {
-			return HTTP{}, fmt.Errorf("reading annotation %s: there is no setting of this name", name)
-		}
-		value := pod.Annotations[name]
-		if len(value) > longestValue || !setting.set(&h.Settings, value) {
-			return HTTP{}, fmt.Errorf("reading annotation %s: it must be %s", name, setting.want)
+		if err := SetHTTP(&h.Settings, strings.TrimPrefix(name, httpAnnotations), pod.Annotations[name]); err != nil {
+			return HTTP{}, fmt.Errorf("reading annotation %s: %w", name, err)
 		}
 	}
 	if name, is := pod.Annotations[tlsAnnotation]; is {
@@ -75,6 +70,22 @@ func HTTPOf(pod *corev1.Pod) (HTTP, error) {
 	}
 	return h, nil
 }
+
+// SetHTTP sets what the annotation krustlet-wasi.dev/http-NAME sets. The error does not have the
+// value.
+func SetHTTP(h *runtime.HTTP, name, value string) error {
+	setting, known := httpSettings[name]
+	if !known {
+		return errors.New("there is no setting of this name")
+	}
+	if len(value) > longestValue || !setting.set(h, value) {
+		return fmt.Errorf("it must be %s", setting.want)
+	}
+	return nil
+}
+
+// HTTPSettings are the names that SetHTTP knows, in their order.
+func HTTPSettings() []string { return slices.Sorted(maps.Keys(httpSettings)) }
 
 // configVolumes are the names in configAnnotation.
 func configVolumes(pod *corev1.Pod) []string {

@@ -100,9 +100,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // ErrGone is the error of methods that are called after TearDown.
 var ErrGone = errors.New("the pod's volumes were removed")
 
-// SetUp makes all volumes that containers of the pod mount, or that its annotations name. It updates those that exist, so it may
-// be called for a pod that runs. It returns an *Error for each volume that it cannot make, and
-// makes the others.
+// SetUp makes all volumes that containers of the pod mount, or that its annotations name. It
+// updates those that exist, so it may be called for a pod that runs. It returns an *Error for each
+// volume that it cannot make, and makes the others.
 func (v *Volumes) SetUp(ctx context.Context, pod *corev1.Pod) []error {
 	v.reading.Lock()
 	defer v.reading.Unlock()

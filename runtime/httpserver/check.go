@@ -145,8 +145,8 @@ func isToken(text string) bool {
 // hopByHop are fields that concern only the connection. No upgrade of it is supported.
 var hopByHop = [...]string{"Connection", "Keep-Alive", "Proxy-Connection", "Upgrade", "Http2-Settings", "Expect"}
 
-// dropHopByHop removes them. It does not remove what Connection names: that is a proxy's work, and a
-// client could remove what a proxy added.
+// dropHopByHop removes them. It does not remove what Connection names: that is a proxy's work, and
+// a client could remove what a proxy added.
 func dropHopByHop(h http.Header) {
 	for _, name := range hopByHop {
 		delete(h, name)

@@ -257,8 +257,8 @@ func (g *guarded) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// refuse gives net/http a few bytes that no request has, and then an error. An error alone would end
-// the request that is under way, which is good, and the connection would close without a 400.
+// refuse gives net/http a few bytes that no request has, and then an error. An error alone would
+// end the request that is under way, which is good, and the connection would close without a 400.
 func (g *guarded) refuse(p []byte) (n int, err error) {
 	if zeros := [4]byte{}; g.bad < len(zeros) {
 		n = copy(p, zeros[g.bad:])

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// framing has requests that a guard lets through, with how many there are, and such that it refuses.
+// framing has requests that a guard lets through, with how many there are, and such that it
+// refuses.
 var framing = []struct {
 	name string
 	sent string
@@ -133,7 +134,7 @@ func FuzzGuard(f *testing.F) {
 		f.Add([]byte(test.sent), 3)
 	}
 	f.Fuzz(func(t *testing.T, sent []byte, piece int) {
-		if piece < 1 || len(sent) > 1<<14 {
+		if piece < 1 || piece > 1<<14 || len(sent) > 1<<14 {
 			return
 		}
 		_, all := feed(sent, len(sent)+1)

@@ -18,6 +18,7 @@ const maxMemory = 4 << 30
 type account struct {
 	native *C.account_t
 	owners atomic.Int32
+	limit  atomic.Int64
 }
 
 // newAccount makes an account with one owner. limit is in bytes.
@@ -27,6 +28,7 @@ func newAccount(limit int64) (*account, error) {
 		return nil, errors.New("the host is out of memory")
 	}
 	a.owners.Store(1)
+	a.limit.Store(limit)
 	return a, nil
 }
 
@@ -44,13 +46,15 @@ func (a *account) close() {
 }
 
 // resize sets another limit. Memory that is in use stays in use, even if it is above the limit.
-func (a *account) resize(limit int64) { C.account_resize(a.native, C.int64_t(limit)) }
+func (a *account) resize(limit int64) {
+	a.limit.Store(limit)
+	C.account_resize(a.native, C.int64_t(limit))
+}
 
-// Take implements http.Memory.
-func (a *account) Take(n int) bool { return bool(C.account_take(a.native, C.int64_t(n))) }
+// take takes n bytes, if the limit allows them.
+func (a *account) take(n int) bool { return bool(C.account_take(a.native, C.int64_t(n))) }
 
-// Give implements http.Memory.
-func (a *account) Give(n int) { C.account_give(a.native, C.int64_t(n)) }
+func (a *account) give(n int) { C.account_give(a.native, C.int64_t(n)) }
 
 func (a *account) used() int64 { return int64(C.account_used(a.native)) }
 

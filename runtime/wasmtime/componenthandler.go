@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -46,9 +48,31 @@ type componentHandler struct {
 	server   *httpserver.Server // nil before the start
 	pool     *handler.Pool      // likewise
 	account  *account
+	bodies   bodyMemory
 	machines map[*handlerMachine]struct{}
 	spent    runtime.Stats // by machines that are closed
 	drained  bool
+}
+
+// bodyMemory counts the memory of bodies on their way. It implements http.Memory.
+type bodyMemory struct {
+	account *account
+	taken   atomic.Int64
+}
+
+// Take implements http.Memory.
+func (b *bodyMemory) Take(n int) bool {
+	if !b.account.take(n) {
+		return false
+	}
+	b.taken.Add(int64(n))
+	return true
+}
+
+// Give implements http.Memory.
+func (b *bodyMemory) Give(n int) {
+	b.account.give(n)
+	b.taken.Add(-int64(n))
 }
 
 var errNoListen = errors.New("the component is an HTTP handler: name an address to serve at with --listen, such as --listen=127.0.0.1:8080")
@@ -98,10 +122,11 @@ func (c *componentHandler) resident() bool { return false }
 
 // run implements work.
 func (c *componentHandler) run(pays payer, started func()) (ending, error) {
+	c.bodies.account = pays.account
 	pool := handler.New(handler.Config{
-		Program: c.program.command, Settings: c.spec.HTTP, Make: c.make, Memory: pays.account, Ended: c.tell,
+		Program: c.program.command, Settings: c.spec.HTTP, Make: c.make, Memory: &c.bodies, Ended: c.tell,
 	})
-	server, err := httpserver.New(httpserver.Config{Settings: c.spec.HTTP, Handler: pool, Record: c.record, ErrorLog: c.say})
+	server, err := httpserver.New(httpserver.Config{Settings: c.spec.HTTP, Handler: c.traced(pool), Record: c.record, ErrorLog: c.say})
 	if err != nil {
 		return ending{}, fmt.Errorf("serving HTTP: %w", err)
 	}
@@ -196,12 +221,6 @@ func (m *handlerMachine) NewStore(number int, host instance.Calls) (instance.Sto
 	return m.machine.NewStore(number, host)
 }
 
-// Thread implements handler.Machine.
-func (m *handlerMachine) Thread() (func(), error) {
-	m.machine.engine.stepBack()
-	return m.machine.Thread()
-}
-
 // Kill implements handler.Machine.
 func (m *handlerMachine) Kill() {
 	m.cancel()
@@ -240,7 +259,7 @@ func (c *componentHandler) tell(number uint64, cause handler.Cause, err error) {
 			text = "the guest has exited" // by its own will
 		}
 	case handler.NoMemory:
-		text = outOfMemory(exitOf(err, byHost(err), false), pastLimit, c.limit()).Message
+		text = outOfMemory(exitOf(err, byHost(err), false), pastLimit, c.account.limit.Load()).Message
 	case handler.TimedOut:
 		text = "stopped: a request has taken too long"
 	case handler.Stopped:
@@ -251,8 +270,6 @@ func (c *componentHandler) tell(number uint64, cause handler.Cause, err error) {
 	}
 	c.say(message.Truncate(fmt.Sprintf("HTTP instance %d: %s", number, text)))
 }
-
-func (c *componentHandler) limit() int64 { return c.engine.memoryLimit(c.spec.MemoryLimit) }
 
 // say writes a line to the guest's log.
 func (c *componentHandler) say(text string) { c.lines.Line(text) }
@@ -266,7 +283,26 @@ func (c *componentHandler) record(r httpserver.Record) {
 	if r.Aborted {
 		note = " aborted"
 	}
-	c.lines.Out(fmt.Sprintf("%s %s %s %s %d %d %s%s", r.Client, r.Method, r.Path, r.Protocol, r.Status, r.Sent, r.Duration.Round(time.Microsecond), note))
+	c.lines.Out(fmt.Sprintf("%s %s %s %s %d %d %s%s", r.Client, message.Truncate(r.Method), shownPath(r.Path), r.Protocol, r.Status, r.Sent,
+		r.Duration.Round(time.Microsecond), note))
+}
+
+// shownPath is the path of a request as it can be in a line of a log: what is not printable is
+// escaped, and it has a bound.
+func shownPath(path string) string {
+	path = message.Truncate(path)
+	if !strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return path
+	}
+	var b strings.Builder
+	for _, c := range []byte(path) {
+		if c <= ' ' || c > '~' {
+			fmt.Fprintf(&b, "%%%02X", c)
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
 }
 
 // stats implements work.
@@ -275,12 +311,12 @@ func (c *componentHandler) stats() runtime.Stats {
 	defer c.mu.Unlock()
 	s := c.spent
 	s.Throttled = c.hosted.pace.Throttled()
+	s.Memory = c.bodies.taken.Load()
 	for m := range c.machines {
 		s.CPU += m.shared.cpu()
+		s.Memory += m.shared.memory()
 	}
-	if c.account != nil {
-		s.Memory = c.account.used()
-	}
+	s.Memory = max(s.Memory, wasmPage) // tools would regard a guest that uses no memory as ended
 	if c.server == nil {
 		return s
 	}

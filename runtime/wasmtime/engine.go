@@ -18,6 +18,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
+	"github.com/krustlet-go/krustlet-wasi/runtime/spans"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/admission"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/processor"
@@ -25,16 +26,17 @@ import (
 
 // Engine runs guests in this process. It implements runtime.Engine.
 type Engine struct {
-	cfg      Config
-	native   *wasmtimego.Engine
-	modules  *modules
-	ticker   *processor.Ticker
-	turns    *processor.Turns
-	priority processor.Priority // of the process
-	slots    *admission.Slots   // for guests, and for running starts
-	files    *wasi.Files        // for files that guests open
-	openLog  openLog            // logfile.Create, except in tests
-	calls    *calls
+	cfg            Config
+	native         *wasmtimego.Engine
+	modules        *modules
+	ticker         *processor.Ticker
+	turns          *processor.Turns
+	priority       processor.Priority // of the process
+	slots          *admission.Slots   // for guests, and for running starts
+	files          *wasi.Files        // for files that guests open
+	openLog        openLog            // logfile.Create, except in tests
+	calls          *calls
+	spans.Recorder // of requests that handlers have answered
 
 	mu      sync.Mutex
 	closed  bool
@@ -56,7 +58,8 @@ var (
 	// ErrClosed is the error of a Start after Close.
 	ErrClosed = errors.New("the engine is closed")
 
-	_ runtime.Engine = (*Engine)(nil)
+	_ runtime.Engine     = (*Engine)(nil)
+	_ runtime.HTTPTracer = (*Engine)(nil)
 )
 
 // New makes an engine. It runs no guest until Start is called.

@@ -90,6 +90,7 @@ func (m *machine) Thread() (end func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	t.stepBack(m.engine)
 	return func() { m.shared.end(t) }, nil
 }
 
@@ -109,7 +110,6 @@ func (m *machine) Go(f func()) error {
 	m.threads.Go(func() {
 		defer m.removeThread()
 		goruntime.LockOSThread() // the thread ends with this goroutine: its priority cannot be given back
-		m.engine.stepBack()
 		end, err := m.Thread()
 		failed <- err
 		if err == nil {

@@ -57,7 +57,7 @@ func (s *shared) begin(stack int) (*thread, error) {
 	if native == nil {
 		return nil, errNoMemory
 	}
-	t := &thread{native: native, base: time.Duration(C.thread_cpu(native))}
+	t := &thread{native: native, base: time.Duration(native.looked)}
 	s.pace.Begin(t.number(), t.base)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,6 +74,14 @@ func (s *shared) end(t *thread) {
 	delete(s.threads, t)
 	s.spent += cpu - t.base
 	C.thread_end(t.native)
+}
+
+// stepBack gives the calling thread the priority of a guest's, if it does not have that.
+func (t *thread) stepBack(e *Engine) {
+	if !t.native.low_priority {
+		e.stepBack()
+		t.native.low_priority = true
+	}
 }
 
 // number returns the kernel's number of the thread.
@@ -99,6 +107,7 @@ func (s *shared) kill(p processor.Priority) {
 	for t := range s.threads {
 		// If this process may not raise the priority, the guest ends at its next turn.
 		_ = p.Restore(t.number())
+		C.thread_restored(t.native)
 	}
 }
 

@@ -235,6 +235,9 @@ static uintptr_t lowest(void) {
 	return (uintptr_t)at;
 }
 
+// lowered says that the thread has the priority of a guest's.
+static _Thread_local bool lowered;
+
 thread_t *thread_begin(shared_t *g, size_t stack) {
 	thread_t *t = calloc(1, sizeof *t);
 	if (t == NULL)
@@ -242,18 +245,25 @@ thread_t *thread_begin(shared_t *g, size_t stack) {
 	t->shared = g;
 	if (pthread_getcpuclockid(pthread_self(), &t->clock) != 0)
 		t->clock = CLOCK_THREAD_CPUTIME_ID;
-	t->number = (pid_t)syscall(SYS_gettid);
+	static _Thread_local pid_t number;
+	if (number == 0)
+		number = (pid_t)syscall(SYS_gettid);
+	t->number = number;
 	t->looked = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	t->switches = waited();
+	t->switches = -1;
+	t->low_priority = lowered;
 	t->low = stack == 0 ? 0 : lowest() + stack;
 	here = t;
 	return t;
 }
 
 void thread_end(thread_t *t) {
+	lowered = t->low_priority && !atomic_load_explicit(&t->restored, memory_order_relaxed);
 	here = NULL;
 	free(t);
 }
+
+void thread_restored(thread_t *t) { atomic_store_explicit(&t->restored, true, memory_order_relaxed); }
 
 thread_t *thread_here(void) { return here; }
 

@@ -72,7 +72,9 @@ typedef struct {
 	clockid_t clock;  // of this thread, for any other
 	pid_t number;     // the kernel's
 	int64_t looked;   // what it had used of the processor at the last epoch, in nanoseconds
-	long switches;    // how often it had waited for something by then
+	long switches;    // how often it had waited for something by then; -1 if that is not known
+	bool low_priority; // it has the priority of a guest's thread
+	_Atomic bool restored; // that was taken back
 	uintptr_t low;    // guest code is not entered while the stack is below this address
 } thread_t;
 
@@ -112,6 +114,8 @@ bool shared_take(shared_t *g, int64_t memories, int64_t tables, int64_t beside);
 // thread_begin makes the calling thread one of the guest's, until thread_end. With stack, code of
 // the guest is not entered unless that many bytes of the thread's stack are left (plan.c).
 thread_t *thread_begin(shared_t *g, size_t stack);
+// thread_restored says that the thread has the priority of the process again.
+void thread_restored(thread_t *t);
 void thread_end(thread_t *t);
 // thread_here returns the calling thread, or NULL if it is no guest's.
 thread_t *thread_here(void);

@@ -106,6 +106,8 @@ func (p Program) runInCache(ctx context.Context, c settings, log *zap.Logger) (c
 		}
 		return 0, errors.Join(startError(err), engine.Close())
 	}
+	ctx, cancel := c.timed(ctx)
+	defer cancel()
 	if addresses := served(guest); len(addresses) > 0 {
 		p.sayAddresses(addresses)
 		if c.watch {
@@ -162,13 +164,16 @@ var errTimedOut = errors.New("the guest has had its time")
 // the machine is overloaded or something is wrong.
 const killPatience = 5 * time.Second
 
-// await waits until the guest ends, or ends it, and returns the exit code.
-func (p Program) await(ctx context.Context, c settings, guest runtime.Guest) int {
-	if c.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, c.timeout, errTimedOut)
-		defer cancel()
+// timed is the context of a guest's run, which ends after --timeout.
+func (c settings) timed(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.timeout <= 0 {
+		return context.WithCancel(ctx)
 	}
+	return context.WithTimeoutCause(ctx, c.timeout, errTimedOut)
+}
+
+// await waits until the guest ends, or ends it when the context does, and returns the exit code.
+func (p Program) await(ctx context.Context, c settings, guest runtime.Guest) int {
 	select {
 	case <-guest.Done():
 		return exitCode(guest.Exit(), nil)

@@ -15,6 +15,8 @@ import (
 
 var errWatch = errors.New("flag --watch: only an HTTP handler is served again when its file has changed, and this is none")
 
+var errNoHandler = errors.New("the file has changed, and is no HTTP handler any more")
+
 // served are the addresses of a guest that is an HTTP handler.
 func served(guest runtime.Guest) []net.Addr {
 	if s, ok := guest.(interface{ Addresses() []net.Addr }); ok {
@@ -94,10 +96,19 @@ func (p Program) serveAgain(ctx context.Context, c settings, engine *wasmtime.En
 		return guest, nil
 	}
 	guest.Stop(max(c.grace, time.Second))
-	<-guest.Done()
+	select {
+	case <-guest.Done():
+	case <-ctx.Done():
+		return guest, nil
+	}
 	next, err := engine.Start(ctx, spec, runtime.Streams{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr})
 	if err != nil {
 		return nil, err
+	}
+	if len(served(next)) == 0 {
+		next.Stop(0)
+		<-next.Done()
+		return nil, errNoHandler
 	}
 	cmdline.Printf(p.Stderr, "krustlet-wasi: the file has changed and is served\n")
 	return next, nil

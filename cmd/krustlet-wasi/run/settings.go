@@ -35,6 +35,7 @@ type settings struct {
 	cacheIsDefault bool
 	quiet          bool
 	watch          bool // serve the file again when it has changed
+	http           runtime.HTTP
 	unsafe         bool // an engine with known escapes of guests is allowed
 }
 
@@ -128,6 +129,13 @@ func flagTable() []flag {
 				c.listen, err = parseListen(values)
 				return err
 			},
+		},
+		{
+			Flag: cmdline.Flag{
+				Name: "http", Arg: "NAME=VALUE", Default: "none",
+				Usage: "Setting of an HTTP handler, as annotation krustlet-wasi.dev/http-NAME of a pod: reuse=100, access-log=true, timeout=30s. May be repeated.",
+			},
+			apply: func(c *settings, values []string, _ cmdline.Environment) error { return parseHTTP(&c.http, values) },
 		},
 		{
 			Flag: cmdline.Flag{

@@ -25,8 +25,9 @@ func (c settings) spec(ctx context.Context, module runnable) (runtime.Spec, func
 		MemoryLimit: c.memory,
 		CPULimit:    c.cpu,
 		OutputRate:  c.output,
-		HTTP:        runtime.HTTP{Listen: c.listen},
+		HTTP:        c.http,
 	}
+	spec.HTTP.Listen = c.listen
 	if spec.WorkDir == "" && module.Config != nil {
 		spec.WorkDir = module.Config.WorkingDir
 	}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/cmdline"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -169,4 +170,20 @@ func parseListen(values []string) ([]string, error) {
 		}
 	}
 	return values, errors.Join(errs...)
+}
+
+// parseHTTP reads settings of HTTP handlers.
+func parseHTTP(h *runtime.HTTP, values []string) error {
+	var errs []error
+	for _, v := range values {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok {
+			errs = append(errs, fmt.Errorf("%q has no value: write NAME=VALUE; the names are %s", v, strings.Join(podspec.HTTPSettings(), ", ")))
+			continue
+		}
+		if err := podspec.SetHTTP(h, name, value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w; the names are %s", name, err, strings.Join(podspec.HTTPSettings(), ", ")))
+		}
+	}
+	return errors.Join(errs...)
 }

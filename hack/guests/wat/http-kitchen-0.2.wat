@@ -1,5 +1,6 @@
 ;; An HTTP handler of WASI 0.2 that does what a test wants a guest to do. The first four letters of the path decide.
-;; N is the number that the digits of the path make, and 0 if there are none. All answers are 200 and text/plain, if nothing else is said.
+;; N is the number that the digits of the path make, and 0 if there are none. All answers are 200 and text/plain, if
+;; nothing else is said.
 ;;
 ;;   /hello      answers `hello`, and so does every path that is not here
 ;;   /statusN    answers `hello` with the status N

@@ -76,6 +76,8 @@ func (s *session) sendHead(h *http.Head) {
 	if status < 200 || status > 999 { // net/http would panic, or wait for another one
 		status = nethttp.StatusInternalServerError
 	}
+	s.bodiless = status == nethttp.StatusNoContent || status == nethttp.StatusNotModified
+	s.began.Store(true)
 	s.w.WriteHeader(status)
 }
 
@@ -83,7 +85,7 @@ func (s *session) sendHead(h *http.Head) {
 // while that is sent: what is then left of the body must not be taken for the next request.
 // complete says that the answer is there, and the guest most likely wants no more.
 func (s *session) closeAfter(complete bool) {
-	if s.body == nil || s.r.ProtoMajor != 1 || s.read.Load() || complete && s.reading == nil {
+	if s.body == nil || s.r.ProtoMajor != 1 || s.reading.whole.Load() || complete && !s.reading.began() {
 		return
 	}
 	s.w.Header().Set("Connection", "close")
@@ -99,9 +101,11 @@ func (s *session) sendBody() {
 		b, err := s.answer.Bytes()
 		switch {
 		case err == nil:
-			if _, err := s.w.Write(b); err != nil && !errors.Is(err, nethttp.ErrBodyNotAllowed) {
-				s.cutOff(errGone)
-				return
+			if !s.bodiless {
+				if _, err := s.w.Write(b); err != nil {
+					s.cutOff(errGone)
+					return
+				}
 			}
 			s.answer.Discard(len(b))
 			continue

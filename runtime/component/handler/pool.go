@@ -75,7 +75,9 @@ const idleTime = 20 * time.Second
 type Pool struct {
 	cfg      Config
 	settings runtime.HTTP
-	spread   int // how many instances there are before some answer several requests at a time
+	spread   int           // how many instances there are before some answer several requests at a time
+	idle     time.Duration // idleTime, except in tests
+	gone     time.Duration // goneGrace, likewise
 
 	sessions sync.WaitGroup
 
@@ -95,12 +97,19 @@ type Pool struct {
 
 // waiter is a request that waits for an instance.
 type waiter struct {
-	got chan *member // nil in it: make one
+	got chan grant // gets one
+}
+
+// grant is what a waiter gets: a place in an instance, an error, or else it may make an instance,
+// which is counted in making.
+type grant struct {
+	m   *member
+	err error
 }
 
 // New makes a pool. There is no instance until a request comes.
 func New(cfg Config) *Pool {
-	p := &Pool{cfg: cfg, settings: withDefaults(cfg.Settings, cfg.Program.Handles()), members: map[*member]struct{}{}, spread: 1}
+	p := &Pool{cfg: cfg, settings: withDefaults(cfg.Settings, cfg.Program.Handles()), members: map[*member]struct{}{}, spread: 1, idle: idleTime, gone: goneGrace}
 	if cfg.Program.Handles() == 3 {
 		p.spread = goruntime.GOMAXPROCS(0)
 	}
@@ -146,14 +155,19 @@ func (p *Pool) acquire(ctx context.Context) (*member, error) {
 		p.making++
 	}
 	p.mu.Unlock()
-	if may {
-		m, err := p.add(1)
-		var busy *BusyError
-		if !errors.As(err, &busy) || p.size() == 0 {
-			return m, err
-		}
+	if !may {
+		return p.wait(ctx, nil)
 	}
-	return p.wait(ctx)
+	m, err := p.add(1)
+	if isBusy(err) {
+		return p.wait(ctx, err)
+	}
+	return m, err
+}
+
+func isBusy(err error) bool {
+	var busy *BusyError
+	return errors.As(err, &busy)
 }
 
 // warm returns a member that was there, or the error of a closed pool.
@@ -171,107 +185,147 @@ func (p *Pool) choose() (m *member, may bool) {
 	if p.closed {
 		return nil, false
 	}
-	if n := len(p.free); n > 0 {
-		m = p.free[n-1]
-		p.free = p.free[:n-1]
-		m.enter()
+	if m = p.takeFree(); m != nil {
 		return m, false
 	}
 	all := len(p.members) + p.making
 	if all < min(p.spread, p.settings.Instances) {
 		return nil, true
 	}
-	if p.settings.Requests > 1 {
-		for other := range p.members {
-			if other.hasPlace() && (m == nil || other.under < m.under) {
-				m = other
-			}
-		}
-		if m != nil {
-			m.enter()
-			return m, false
-		}
+	if m = p.place(); m != nil {
+		return m, false
 	}
 	return nil, all < p.settings.Instances
 }
 
-func (p *Pool) size() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.members)
+// takeFree takes the instance that was used last of those that answer nothing, or returns nil. The
+// mutex is held.
+func (p *Pool) takeFree() *member {
+	n := len(p.free)
+	if n == 0 {
+		return nil
+	}
+	m := p.free[n-1]
+	p.free = p.free[:n-1]
+	m.enter()
+	return m
 }
 
-// wait has the request wait for an instance.
-func (p *Pool) wait(ctx context.Context) (*member, error) {
-	w := &waiter{got: make(chan *member, 1)}
-	p.mu.Lock()
-	if len(p.waiting) >= p.settings.Queue {
-		p.mu.Unlock()
-		return nil, errQueueFull
+// place takes a place in an instance that answers requests, or returns nil. The mutex is held.
+func (p *Pool) place() (m *member) {
+	if p.settings.Requests == 1 {
+		return nil
 	}
-	p.waiting = append(p.waiting, w)
-	p.serveWaiting()
-	p.mu.Unlock()
+	for other := range p.members {
+		if other.hasPlace() && (m == nil || other.under < m.under) {
+			m = other
+		}
+	}
+	if m != nil {
+		m.enter()
+	}
+	return m
+}
+
+// wait has the request wait for an instance. busy is why none could be made for it, or nil.
+func (p *Pool) wait(ctx context.Context, busy error) (*member, error) {
 	timer := time.NewTimer(p.settings.QueueTimeout)
 	defer timer.Stop()
-	select {
-	case m := <-w.got:
-		return p.given(ctx, m)
-	case <-ctx.Done():
-	case <-timer.C:
+	for {
+		w, m, err := p.queue(busy)
+		if w == nil {
+			return m, err
+		}
+		got, err := p.waitFor(ctx, w, timer.C)
+		switch {
+		case err != nil:
+			return nil, err
+		case got.m != nil:
+			return p.warm(got.m)
+		}
+		if m, err = p.add(1); !isBusy(err) {
+			return m, err
+		}
+		busy = err
 	}
-	p.mu.Lock()
-	if i := slices.Index(p.waiting, w); i >= 0 {
-		p.waiting = slices.Delete(p.waiting, i, i+1)
-	}
-	p.mu.Unlock()
-	select {
-	case m := <-w.got: // it came at the same time
-		return p.given(ctx, m)
-	default:
-	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	return nil, errWaited
 }
 
-// given is what a request does with what it waited for.
-func (p *Pool) given(ctx context.Context, m *member) (*member, error) {
-	if m != nil {
-		return p.warm(m)
-	}
-	if p.isClosed() {
-		return nil, errClosed
-	}
-	m, err := p.add(1)
-	var busy *BusyError
-	if errors.As(err, &busy) && p.size() > 0 {
-		return p.wait(ctx)
-	}
-	return m, err
-}
-
-func (p *Pool) isClosed() bool {
+// queue makes the request wait, unless there is an instance for it or no hope of one.
+func (p *Pool) queue(busy error) (w *waiter, m *member, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.closed
+	if busy != nil { // another one would fail now
+		if m = p.takeFree(); m == nil {
+			m = p.place()
+		}
+		if m != nil {
+			p.counts.warm.Add(1)
+			return nil, m, nil
+		}
+	}
+	switch {
+	case p.closed:
+		return nil, nil, errClosed
+	case busy != nil && len(p.members)+p.making == 0:
+		return nil, nil, busy
+	case len(p.waiting) >= p.settings.Queue:
+		return nil, nil, errQueueFull
+	}
+	w = &waiter{got: make(chan grant, 1)}
+	p.waiting = append(p.waiting, w)
+	if busy == nil {
+		p.serveWaiting()
+	}
+	return w, nil, nil
 }
 
-// serveWaiting gives those that wait what there is. The mutex is held.
+// waitFor waits for what a waiter gets.
+func (p *Pool) waitFor(ctx context.Context, w *waiter, late <-chan time.Time) (got grant, err error) {
+	select {
+	case got = <-w.got:
+		return got, got.err
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-late:
+		err = errWaited
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.waiting, w); i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+		return grant{}, err
+	}
+	got = <-w.got // it came at the same time
+	return got, got.err
+}
+
+// serveWaiting gives those that wait what there is. One of them at most may make an instance: when
+// that was possible, or another one has ended, it is called again. The mutex is held.
 func (p *Pool) serveWaiting() {
+	if p.closed {
+		p.endWaiting(errClosed)
+	}
 	for len(p.waiting) > 0 {
 		m, may := p.choose()
-		if m == nil && !may && !p.closed {
+		if m == nil && !may {
 			return
 		}
 		w := p.waiting[0]
 		p.waiting = p.waiting[1:]
+		w.got <- grant{m: m}
 		if may {
 			p.making++
+			return
 		}
-		w.got <- m
 	}
+}
+
+// endWaiting ends all waiting with an error. The mutex is held.
+func (p *Pool) endWaiting(err error) {
+	for _, w := range p.waiting {
+		w.got <- grant{err: err}
+	}
+	p.waiting = nil
 }
 
 // add makes an instance with a number of requests under way. The caller has counted it in making.
@@ -289,14 +343,19 @@ func (p *Pool) add(under int) (*member, error) {
 		} else {
 			p.making--
 		}
-		var busy *BusyError
-		if !errors.As(err, &busy) {
+		switch {
+		case !isBusy(err):
 			p.serveWaiting()
+		case len(p.members)+p.making == 0:
+			p.endWaiting(err) // nothing will end that makes room for them
 		}
 		return nil, err
 	}
 	if under > 0 {
 		p.counts.cold.Add(1)
+		p.mu.Lock()
+		p.serveWaiting()
+		p.mu.Unlock()
 	}
 	return m, nil
 }
@@ -349,7 +408,7 @@ func (p *Pool) release(m *member) {
 	if idle && !ends {
 		m.since = time.Now()
 		p.free = append(p.free, m)
-		p.sweepIn(idleTime)
+		p.sweepIn(p.idle)
 	}
 	if !ends {
 		p.serveWaiting()
@@ -388,7 +447,7 @@ func (p *Pool) addSpare() {
 	if err == nil {
 		m.since = time.Now()
 		p.free = append(p.free, m)
-		p.sweepIn(idleTime)
+		p.sweepIn(p.idle)
 		p.serveWaiting()
 	}
 	p.mu.Unlock()
@@ -405,14 +464,14 @@ func (p *Pool) sweepNow() {
 	p.mu.Lock()
 	p.sweep = nil
 	var old []*member
-	for len(p.free) > 0 && time.Since(p.free[0].since) >= idleTime {
+	for len(p.free) > 0 && time.Since(p.free[0].since) >= p.idle {
 		m := p.free[0]
 		m.retired = true
 		old = append(old, m)
 		p.free = p.free[1:]
 	}
 	if len(p.free) > 0 {
-		p.sweepIn(idleTime - time.Since(p.free[0].since))
+		p.sweepIn(p.idle - time.Since(p.free[0].since))
 	}
 	if p.closed {
 		p.mu.Unlock()

@@ -5,7 +5,8 @@ import (
 	"io"
 	nethttp "net/http"
 	"strings"
-	"time"
+	"sync"
+	"sync/atomic"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/httpserver"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
@@ -70,15 +71,52 @@ func lower(name string) string {
 	return strings.ToLower(name)
 }
 
+// reading is the reading of a request's body, which begins when the guest first wants bytes. That
+// may be at the same time as the end of the session.
+type reading struct {
+	whole atomic.Bool // it was read to its end
+
+	mu     sync.Mutex
+	done   chan struct{} // closed when nothing is read any more; nil if nothing was
+	closed bool
+}
+
+// begin returns what to close at the end of reading, or nil if nothing may be read any more.
+func (r *reading) begin() (done chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.done = make(chan struct{})
+	}
+	return r.done
+}
+
+// close keeps reading from a later begin, and returns what is closed at its end, or nil if it has
+// not begun.
+func (r *reading) close() (done chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	return r.done
+}
+
+// began reports whether something was read.
+func (r *reading) began() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.done != nil
+}
+
 // beginBody begins to read the request's body: it is called when the guest first wants it.
 func (s *session) beginBody() {
-	s.reading = make(chan struct{})
-	go s.readBody() // it ends before the session: see endBody
+	if done := s.reading.begin(); done != nil {
+		go s.readBody(done) // it ends before the session: see endBody
+	}
 }
 
 // readBody moves the request's body to the guest.
-func (s *session) readBody() {
-	defer close(s.reading)
+func (s *session) readBody(done chan<- struct{}) {
+	defer close(done)
 	room := make(chan struct{}, 1)
 	for {
 		space, err := s.body.Space()
@@ -98,7 +136,7 @@ func (s *session) readBody() {
 		s.body.Commit(n)
 		switch {
 		case errors.Is(err, io.EOF):
-			s.read.Store(true)
+			s.reading.whole.Store(true)
 			s.body.End(fieldsOf(s.r.Trailer), nil)
 			return
 		case err != nil:
@@ -125,14 +163,11 @@ func (s *session) endBody() {
 		return
 	}
 	s.body.Close(nil)
-	if s.reading == nil {
+	done := s.reading.close()
+	if done == nil || isClosed(done) {
 		return
 	}
-	select {
-	case <-s.reading:
-	default:
-		// It waits for the client. The connection cannot be used again: its next bytes are this body's.
-		_ = s.control.SetReadDeadline(time.Unix(1, 0))
-		<-s.reading
-	}
+	// It waits for the client. The connection cannot be used again: its next bytes are this body's.
+	httpserver.InterruptRead(s.w)
+	<-done
 }

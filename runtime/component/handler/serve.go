@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/runtime/httpserver"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
 )
 
@@ -21,8 +22,8 @@ type session struct {
 	control  *nethttp.ResponseController
 	exchange http.Exchange
 	answer   http.Pipe
-	body     *http.Pipe    // nil if there is none
-	reading  chan struct{} // closed when the body is read no more; nil before it began
+	body     *http.Pipe // nil if there is none
+	reading  reading    // of the body
 
 	member  *member
 	tell    func()        // tells who sends that there is something to send
@@ -31,7 +32,7 @@ type session struct {
 	exited  atomic.Bool   // the guest's function has ended, or the instance
 	begun   time.Time
 	gone    atomic.Bool // the client has gone
-	read    atomic.Bool // the request's body was read to its end
+	began   atomic.Bool // the client has the head of the answer
 
 	watching sync.Mutex
 	watch    *time.Timer // nil when the session is over
@@ -39,12 +40,15 @@ type session struct {
 	late     bool        // the answer has taken too long
 
 	// These belong to the one that sends.
-	head    bool // it was sent
+	head    bool // it was sent, or will not be
 	written bool // all was sent, or cannot be
 	failed  bool // the answer has to be cut off
 
+	bodiless bool // the status has no body: what the guest writes is dropped
+
 	// These belong to the instance's turn.
 	driving bool
+	settles bool          // only the guest's function is waited for
 	sender  chan struct{} // closed when another goroutine has sent all; nil if there is none
 }
 
@@ -146,7 +150,7 @@ func (s *session) step(inline bool) {
 func (s *session) drive() {
 	m := s.member
 	x := m.handler.Instance()
-	if s.exited.Load() && s.changed.Load() {
+	if s.due() {
 		return
 	}
 	goruntime.LockOSThread()
@@ -157,12 +161,24 @@ func (s *session) drive() {
 		return
 	}
 	s.driving = true
-	err = x.Drive(func() bool { return s.exited.Load() || s.changed.Load() && s.sender == nil })
+	err = x.Drive(s.due)
 	s.driving = false
 	end()
 	if err != nil {
 		m.fail(err)
 	}
+}
+
+// due reports whether who drives has to stop, and look what there is to do for the session. An
+// answer of WASI 0.3 may go on after the guest's function has ended, and needs a driver for that.
+func (s *session) due() bool {
+	switch {
+	case s.settles || s.pool.cfg.Program.Handles() == 2:
+		return s.exited.Load()
+	case s.sender != nil:
+		return isClosed(s.sender)
+	}
+	return s.changed.Load()
 }
 
 // exit hears that the guest's function has ended.
@@ -185,7 +201,7 @@ func (s *session) signal() {
 func (s *session) change() {
 	s.changed.Store(true)
 	s.signal()
-	if s.driving && s.sender == nil && s.member.handler.Instance().Held() {
+	if s.sender == nil && s.driving && s.member.handler.Instance().Held() {
 		s.sender = make(chan struct{})
 		go s.sendAll()
 	}
@@ -193,6 +209,7 @@ func (s *session) change() {
 
 // sendAll sends until all is sent. The session's goroutine waits for it.
 func (s *session) sendAll() {
+	defer s.member.handler.Instance().Post(func() {}) // so that who drives looks
 	defer close(s.sender)
 	for {
 		s.send()
@@ -206,10 +223,11 @@ func (s *session) sendAll() {
 // settle drives the instance until the guest's function has ended, whose answer was sent.
 func (s *session) settle() {
 	defer s.pool.sessions.Done()
+	s.settles = true
 	ends := time.Now().Add(s.pool.settings.Timeout)
 	patience := s.pool.settings.Timeout
-	if s.failed {
-		patience = min(patience, goneGrace)
+	if s.failed || s.isLate() {
+		patience = min(patience, s.pool.gone)
 	}
 	var reap *time.Timer
 	var mu sync.Mutex
@@ -247,14 +265,15 @@ func (s *session) leave() {
 		s.body.End(nil, errGone)
 	}
 	s.pool.release(s.member)
-	if s.reading == nil || isClosed(s.reading) {
+	reading := s.reading.close()
+	if reading == nil || isClosed(reading) {
 		s.free()
 		return
 	}
 	s.pool.sessions.Add(1)
 	go func() { // until endBody has ended the reading
 		defer s.pool.sessions.Done()
-		<-s.reading
+		<-reading
 		s.free()
 	}()
 }
@@ -274,7 +293,7 @@ func (s *session) free() { s.exchange.Free() }
 var errGone = errors.New("the client has gone")
 
 // How often a session looks at its client and its time, and how long a guest may go on whose client
-// has gone.
+// has gone, or got no answer in time.
 const (
 	lookEvery = time.Second
 	goneGrace = 5 * time.Second
@@ -311,8 +330,11 @@ func (s *session) look() {
 	}
 	passed := time.Since(s.begun)
 	switch {
-	case s.late, s.gone.Load() && time.Since(s.leftAt) >= goneGrace:
+	case s.late, s.gone.Load() && time.Since(s.leftAt) >= s.pool.gone:
 		s.member.kill(TimedOut)
+		if s.began.Load() { // a client that takes little at a time would keep it from its end
+			httpserver.Interrupt(s.w)
+		}
 		return
 	case passed >= s.pool.settings.Timeout, !s.exchange.Answered() && passed >= s.pool.settings.FirstByteTimeout:
 		s.timeOut()
@@ -327,11 +349,27 @@ func (s *session) look() {
 		s.signal()
 		s.member.handler.Instance().Post(func() {}) // so that who drives looks
 	}
-	s.watch.Reset(max(s.nextLook(), lookEvery/4))
+	s.watch.Reset(s.lookAgain())
+}
+
+// lookAgain is nextLook after the first time. A guest that has to let go of a request gets time for
+// that.
+func (s *session) lookAgain() time.Duration {
+	if s.late {
+		return lookEvery
+	}
+	return max(s.nextLook(), lookEvery/4)
+}
+
+// isLate reports whether the request has taken too long.
+func (s *session) isLate() bool {
+	s.watching.Lock()
+	defer s.watching.Unlock()
+	return s.late
 }
 
 // timeOut ends a request that has taken too long. Others that the instance answers may end, as long
-// as its guest lets others run.
+// as its guest lets others run: look kills it if this request has not ended soon.
 func (s *session) timeOut() {
 	s.late = true
 	m := s.member
@@ -340,16 +378,7 @@ func (s *session) timeOut() {
 		m.kill(TimedOut)
 		return
 	}
-	alive := make(chan struct{})
-	m.handler.Instance().Post(func() {
-		close(alive)
-		m.handler.Fail(&s.exchange, errTimedOut)
-	})
-	time.AfterFunc(lookEvery, func() {
-		if !isClosed(alive) {
-			m.kill(TimedOut)
-		}
-	})
+	m.handler.Instance().Post(func() { m.handler.Fail(&s.exchange, errTimedOut) })
 }
 
 // refuse answers a request that no instance answers.

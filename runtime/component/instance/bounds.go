@@ -16,13 +16,17 @@ const (
 	// idleFibers is how many goroutines are kept for the next calls. Each keeps a thread of the
 	// operating system.
 	idleFibers = 1
+	// idleValues is how many tasks' values are kept for the next tasks.
+	idleValues = 8
+	// idleResources is how many handles' memory is kept for the next ones.
+	idleResources = 32
 	// maxDepth is how many stores have frames above each other on one thread. Each may use as much
 	// stack as the engine allows it, and a thread has 8 MiB.
 	maxDepth = 10
 	// maxBackpressure is the specification's.
 	maxBackpressure = 1 << 16
-	// maxStreams is how many ends of streams and futures the host holds. Guests hold theirs in
-	// tables.
+	// maxStreams is how many ends of streams and futures the host holds. One takes up to 1 KiB, with
+	// what a guest has of it. Guests hold theirs in tables.
 	maxStreams = 1 << 14
 	// maxMessage is how many bytes of an error context's message are kept.
 	maxMessage = 256

@@ -28,17 +28,16 @@ type hostValues interface {
 	take(values any)
 }
 
-// guestBuffer makes a buffer in a guest's memory.
-func guestBuffer(s *side, elem *types.Type, at, length uint32, reads bool) *buffer {
+// begin makes b a buffer in a guest's memory.
+func (b *buffer) begin(s *side, elem *types.Type, at, length uint32, reads bool) {
 	if length > maxBuffer {
 		canon.Trapf("a buffer has %d elements or more", maxBuffer+1)
 	}
-	b := &buffer{elem: elem, length: length, reads: reads, side: s, at: at}
+	*b = buffer{elem: elem, length: length, reads: reads, side: s, at: at}
 	if elem != nil {
 		b.frame.Begin(s, s.Memory(), nil)
 		b.frame.LiftBuffer(elem, at, length)
 	}
-	return b
 }
 
 func (b *buffer) remain() uint32 { return b.length - b.progress }

@@ -96,6 +96,14 @@ func (x *Instance) run(ctx context.Context, f func()) error {
 		return x.fault
 	}
 	defer context.AfterFunc(ctx, func() { x.Kill(context.Cause(ctx)) })()
+	return x.runHere(f)
+}
+
+// runHere is run without a context.
+func (x *Instance) runHere(f func()) error {
+	if x.fault != nil {
+		return x.fault
+	}
 	x.fiber, x.loop, x.current = x.home, x.home, nil
 	if x.catch(f) != nil {
 		return x.fault

@@ -25,8 +25,10 @@ type component struct {
 
 	// inside is the fiber that has frames in the store, or nil.
 	inside *fiber
-	// allocating is the thread of a realloc.
-	allocating *thread
+	// internal is the task of what the guest runs that no one called: of its start functions, and of
+	// each realloc, whose thread is allocating.
+	internal   task
+	allocating thread
 }
 
 // mayEnterFrom reports whether a call from another component instance, or from the host (nil), may
@@ -133,7 +135,7 @@ func (c *component) reallocateHere(o *link.Options, old, oldSize, align, size ui
 	}
 	before := c.x.current
 	c.allocating.storage = [2]uint64{}
-	c.x.current = c.allocating
+	c.x.current = &c.allocating
 	outer := c.enterStore()
 	c.mayLeave = false
 	at, _, err := c.store.Realloc(o.Realloc, o.Memory, old, oldSize, align, size)

@@ -22,6 +22,16 @@ type end struct {
 	writes bool
 	state  copyState
 	index  uint32
+
+	// These are of a read or write that is under way. The end has one at a time, so that it needs no
+	// memory of its own.
+	of     operation
+	side   side
+	buffer buffer
+	result copyResult // what there is to tell
+	// reclaims says that the copy goes on until the guest hears of it: only then the buffer is taken
+	// back.
+	reclaims bool
 }
 
 func (e *end) copying() bool { return e.state == copyingNow || e.state == cancelling }
@@ -88,24 +98,31 @@ func (o operation) begin(c *component, f *link.Function, v *values, _ []byte) {
 	case e.set != nil && !f.Options.Async:
 		canon.Trapf("the guest waits for the end of a %s that is in a waitable set", e.shared.word())
 	}
-	b := guestBuffer(&side{in: c, options: f.Options}, e.shared.elem, at, n, !o.writes)
-	tell := func(r copyResult, reclaim func()) {
-		e.setPending(func() event { return o.ended(e, b, r, reclaim) })
-	}
+	e.of, e.side = o, side{in: c, options: f.Options}
+	e.buffer.begin(&e.side, e.shared.elem, at, n, !o.writes)
 	e.state = copyingNow
-	e.shared.start(copying{
-		in: c, buffer: b,
-		onCopy: func(reclaim func()) { tell(copyCompleted, reclaim) },
-		onDone: func(r copyResult) { tell(r, nil) },
-	})
+	e.shared.start(copying{in: c, buffer: &e.buffer, by: e})
 	o.answer(c, e, f.Options.Async, v)
 }
 
-// ended makes the event of a read or write.
-func (o operation) ended(e *end, b *buffer, r copyResult, reclaim func()) event {
-	if reclaim != nil {
-		reclaim()
+// onCopy implements copier.
+func (e *end) onCopy() {
+	e.result, e.reclaims = copyCompleted, true
+	e.setPending(e)
+}
+
+// onDone implements copier.
+func (e *end) onDone(r copyResult) {
+	e.result, e.reclaims = r, false
+	e.setPending(e)
+}
+
+// event makes the event of a read or write.
+func (e *end) event() event {
+	if e.reclaims {
+		e.shared.reset()
 	}
+	o, r := e.of, e.result
 	cancelled := e.state == cancelling
 	e.state = idle
 	if r == copyDropped || o.future && r == copyCompleted {
@@ -116,7 +133,7 @@ func (o operation) ended(e *end, b *buffer, r copyResult, reclaim func()) event 
 	}
 	payload := uint32(r)
 	if !o.future {
-		payload |= b.progress << packShift
+		payload |= e.buffer.progress << packShift
 	}
 	return event{o.code, e.index, payload}
 }
@@ -159,8 +176,14 @@ func (o operation) drop(c *component, f *link.Function, v *values, _ []byte) {
 // makeEnds is stream.new and future.new.
 func makeEnds(c *component, f *link.Function, v *values, _ []byte) {
 	c.mustLeave()
-	s := &shared{elem: f.Type.Elems[0], future: f.Type.Kind == types.Future}
-	r, w := &end{shared: s}, &end{shared: s, writes: true}
+	var made struct { // at once, as most live as long as the other
+		shared
+		w end
+	}
+	s, w := &made.shared, &made.w
+	s.elem, s.future = f.Type.Elems[0], f.Type.Kind == types.Future
+	w.shared, w.writes = s, true
+	r := s.readable()
 	r.index = c.addHandle(r)
 	w.index = c.addHandle(w)
 	v[0].Bits = uint64(r.index) | uint64(w.index)<<32

@@ -15,121 +15,55 @@ type Codec[T any] struct {
 // component's turn.
 type StreamWriter[T any] struct {
 	hostEnd
-	codec Codec[T]
+	source source[T]
+	done   func(n int, dropped bool)
+	own    shared // the stream
 }
 
 // StreamReader is the readable end of a stream that the host holds, like StreamWriter.
 type StreamReader[T any] struct {
 	hostEnd
-	codec Codec[T]
-}
-
-// hostEnd is an end of a stream or future that the host holds.
-type hostEnd struct {
-	x      *Instance
-	shared *shared
-	busy   bool
-	closed bool
-}
-
-func (x *Instance) hold(s *shared) hostEnd {
-	if x.streams == maxStreams {
-		canon.Trapf("the host holds more than %d ends of streams and futures", maxStreams)
-	}
-	x.streams++
-	return hostEnd{x: x, shared: s}
-}
-
-// Close drops the end. What it reads or writes ends with that; done is not called.
-func (e *hostEnd) Close() {
-	if e.closed {
-		return
-	}
-	e.closed = true
-	e.x.streams--
-	if e.busy {
-		e.shared.reset()
-	}
-	e.shared.drop()
-}
-
-// Cancel ends a read or write: done is called soon, with what was moved.
-func (e *hostEnd) Cancel() {
-	if e.busy && !e.closed {
-		e.shared.cancel()
-	}
-}
-
-// Waits reports whether the other end reads or writes and waits for this one, and how many values
-// it still has room for, or has. A Write or Read of up to that many then moves them at once.
-func (e *hostEnd) Waits() (n int, waits bool) {
-	b := e.shared.pending.buffer
-	if b == nil || e.busy || b.length > 0 && b.remain() == 0 {
-		return 0, false
-	}
-	return int(b.remain()), true
-}
-
-// OnDrop has f called soon, in the turn, if the other end is dropped while nothing is read or
-// written. If something is, its done hears it.
-func (e *hostEnd) OnDrop(f func()) {
-	e.shared.onDrop = func() {
-		e.x.followUps = append(e.x.followUps, func() {
-			if !e.closed {
-				f()
-			}
-		})
-	}
+	sink sink[T]
+	done func(n int, dropped bool)
 }
 
 // NewStream makes a stream that the host writes. t is its type as the function that returns it has
 // it.
 func NewStream[T any](x *Instance, t *types.Type, c Codec[T]) (*StreamWriter[T], canon.Handle) {
-	s := &shared{elem: t.Elems[0]}
-	return &StreamWriter[T]{x.hold(s), c}, canon.Handle{Host: s}
+	w := &StreamWriter[T]{source: source[T]{codec: c}, own: shared{elem: t.Elems[0]}}
+	w.hold(x, &w.own, w)
+	return w, canon.Handle{Host: &w.own}
 }
 
 // ReadStream makes the stream that a guest gave one that the host reads.
 func ReadStream[T any](x *Instance, h canon.Handle, c Codec[T]) *StreamReader[T] {
-	return &StreamReader[T]{x.hold(h.Host.(*shared)), c}
+	r := &StreamReader[T]{sink: sink[T]{codec: c}}
+	r.hold(x, h.Host.(*shared), r)
+	return r
 }
 
 // Write offers values. done is called when the reader took some or all of them, or dropped its end;
-// until then vs belongs to the stream. Only one Write may be under way. Of no values it ends when
-// the reader reads.
+// until then vs belongs to the stream. Only one Write may be under way, until its done is called.
+// Of no values it ends when the reader reads.
 func (w *StreamWriter[T]) Write(vs []T, done func(n int, dropped bool)) {
-	b := &buffer{elem: w.shared.elem, length: uint32(min(len(vs), maxBuffer)), host: &source[T]{vs, w.codec}}
-	w.start(b, done)
+	w.mayStart()
+	w.source.vs, w.done = vs, done
+	w.start(buffer{elem: w.shared.elem, length: uint32(min(len(vs), maxBuffer)), host: &w.source})
 }
+
+func (w *StreamWriter[T]) copied(n int, dropped bool) { w.done(n, dropped) }
 
 // Read takes up to n values. take is called with the values as they come, and may keep the slice
 // unless T is byte: then it is memory of the guest. Of a stream without a type it is not called.
-// done is called after it, or when the writer dropped its end. Only one Read may be under way.
+// done is called after it, or when the writer dropped its end. Only one Read may be under way,
+// until its done is called.
 func (r *StreamReader[T]) Read(n int, take func(vs []T), done func(n int, dropped bool)) {
-	b := &buffer{elem: r.shared.elem, length: uint32(min(n, maxBuffer)), reads: true, host: &sink[T]{take, r.codec}}
-	r.start(b, done)
+	r.mayStart()
+	r.sink.taken, r.done = take, done
+	r.start(buffer{elem: r.shared.elem, length: uint32(min(n, maxBuffer)), reads: true, host: &r.sink})
 }
 
-// start begins a read or write of the host. It ends with the first values that move.
-func (e *hostEnd) start(b *buffer, done func(n int, dropped bool)) {
-	if e.busy || e.closed {
-		panic("instance: a read or write of a stream that is closed, or in use")
-	}
-	e.busy = true
-	end := func(dropped bool) {
-		e.busy = false
-		e.x.followUps = append(e.x.followUps, func() {
-			if !e.closed {
-				done(int(b.progress), dropped)
-			}
-		})
-	}
-	e.shared.start(copying{
-		buffer: b,
-		onCopy: func(reclaim func()) { reclaim(); end(false) },
-		onDone: func(r copyResult) { end(r == copyDropped) },
-	})
-}
+func (r *StreamReader[T]) copied(n int, dropped bool) { r.done(n, dropped) }
 
 // source is a slice of the host that is written.
 type source[T any] struct {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/link"
@@ -24,7 +25,9 @@ type Instance struct {
 	later          int // calls that the host answers later
 	streams        int // ends of streams and futures that the host holds
 	calls          []*hostCall
-	followUps      []func() // what the host does after the operation that runs
+	resources      []*resource    // handles that are gone
+	flats          []*values      // of tasks that have ended
+	followUps      fifo[followUp] // what the host hears after the operation that runs
 }
 
 // scheduler says who has the turn, and who waits for it.
@@ -44,7 +47,8 @@ type scheduler struct {
 	goroutines sync.WaitGroup
 
 	fault error // why nothing runs any more
-	kill  killing
+	// kill is why the instance has to end, or nil.
+	kill  atomic.Pointer[error]
 	queue queue
 }
 
@@ -60,7 +64,6 @@ func New(p *Program, engine Engine, host any) (*Instance, error) {
 	x.turn = make(chan struct{}, 1)
 	x.home = x.newFiber()
 	x.loop, x.fiber = x.home, x.home
-	x.kill.done = make(chan struct{})
 	x.queue.wake = make(chan struct{}, 1)
 	x.turn <- struct{}{}
 	err := x.make()
@@ -75,14 +78,16 @@ func New(p *Program, engine Engine, host any) (*Instance, error) {
 func (x *Instance) make() error {
 	linked := x.program.Linked
 	x.components = make([]*component, len(linked.Instances))
+	all := make([]component, len(linked.Instances))
 	for i := range linked.Instances {
-		from := &linked.Instances[i]
-		c := &component{x: x, functions: from.Functions, mayEnter: true, mayLeave: true}
+		from, c := &linked.Instances[i], &all[i]
+		c.x, c.functions, c.mayEnter, c.mayLeave = x, from.Functions, true, true
 		if from.Parent != link.None {
 			c.parent = x.components[from.Parent]
 			c.depth = c.parent.depth + 1
 		}
-		c.allocating = &thread{task: &task{fn: internalFunc, in: c, state: taskStarted}, inline: true}
+		c.internal.fn, c.internal.in, c.internal.state = internalFunc, c, taskStarted
+		c.allocating.task, c.allocating.inline = &c.internal, true
 		x.components[i] = c
 		if from.Store == link.None {
 			continue
@@ -94,17 +99,17 @@ func (x *Instance) make() error {
 		c.store = store
 	}
 	of := make([]*component, len(linked.Plan.Stores))
-	for i, from := range linked.Instances {
-		if from.Store != link.None {
-			of[from.Store] = x.components[i]
+	for i := range linked.Instances {
+		if store := linked.Instances[i].Store; store != link.None {
+			of[store] = x.components[i]
 		}
 	}
-	for _, store := range linked.Plan.Order {
-		if fault := x.catch(func() { of[store].runSteps() }); fault != nil {
-			return x.fault
+	x.catch(func() {
+		for _, store := range linked.Plan.Order {
+			of[store].runSteps()
 		}
-	}
-	return nil
+	})
+	return x.fault
 }
 
 // internalFunc stands for a function of the guest that is called and is not lifted: it may not
@@ -118,7 +123,7 @@ var internalFunc = &link.Func{
 func (c *component) runSteps() {
 	x := c.x
 	c.enterFrom(nil)
-	x.current = &thread{task: &task{fn: internalFunc, in: c, state: taskStarted}, inline: true}
+	x.current = &thread{task: &c.internal, inline: true}
 	outer := c.enterStore()
 	err := c.store.Run()
 	c.leaveStore(outer)
@@ -138,7 +143,7 @@ func (c *component) Call(function int32, v *[plan.MaxValues]plan.Value, memory [
 	}
 	f := &c.functions[function]
 	operations[f.Op](c, f, (*values)(v), memory)
-	if len(x.followUps) > 0 {
+	if x.followUps.len() > 0 {
 		x.follow()
 	}
 	return nil
@@ -177,10 +182,12 @@ func (x *Instance) failed(err error) {
 
 // follow does what the host has to do after an operation.
 func (x *Instance) follow() {
-	for len(x.followUps) > 0 {
-		f := x.followUps[0]
-		x.followUps = x.followUps[1:]
-		f()
+	for {
+		f, ok := x.followUps.pop()
+		if !ok {
+			return
+		}
+		f.tell()
 	}
 }
 

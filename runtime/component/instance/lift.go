@@ -24,10 +24,10 @@ func (x *Instance) invoke(fn *link.Func, c caller, from *component) *task {
 		x.current = before
 		in.leaveTo(from)
 	case x.current == nil: // from the loop
-		t.thread.next = t.enter
+		t.thread.next = (*task).enter
 		x.goOn(&t.thread, in)
 	default:
-		t.thread.next = t.enter
+		t.thread.next = (*task).enter
 		x.resume(&t.thread, false)
 		in.leaveTo(from)
 	}
@@ -85,7 +85,7 @@ func (t *task) loop(packed uint32) {
 		switch packed & callbackCodes {
 		case callbackYield:
 			if !t.deliverPendingCancel(true) {
-				t.thread.next = t.goOn(nil)
+				t.thread.next = (*task).goOn
 				x.startWaiting(&t.thread, t.mayRun, true)
 				return
 			}
@@ -99,7 +99,7 @@ func (t *task) loop(packed uint32) {
 				e = set.take()
 			default:
 				set.waiting++
-				t.thread.next = t.goOn(set)
+				t.set, t.thread.next = set, (*task).goOn
 				x.startWaiting(&t.thread, func() bool { return t.mayRun() && set.hasPending() }, true)
 				return
 			}
@@ -114,19 +114,19 @@ func (t *task) loop(packed uint32) {
 func (t *task) mayRun() bool { return t.in.exclusive == nil }
 
 // goOn is what a task does after it waited for a set, or just let others run.
-func (t *task) goOn(set *waitableSet) func(cancelled bool) {
-	return func(cancelled bool) {
-		var e event
-		if cancelled {
-			e.code = eventCancelled
-		} else if set != nil {
-			e = set.take()
-		}
-		if set != nil {
-			set.waiting--
-		}
-		t.loop(t.callback(e))
+func (t *task) goOn(cancelled bool) {
+	set := t.set
+	t.set = nil
+	var e event
+	if cancelled {
+		e.code = eventCancelled
+	} else if set != nil {
+		e = set.take()
 	}
+	if set != nil {
+		set.waiting--
+	}
+	t.loop(t.callback(e))
 }
 
 func (t *task) callback(e event) (packed uint32) {

@@ -53,10 +53,7 @@ func (x *Instance) waitForHost() {
 	if !x.mayGoOn() {
 		panic(&canon.Trap{Err: x.stuck()})
 	}
-	select {
-	case <-x.queue.wake:
-	case <-x.kill.done:
-	}
+	<-x.queue.wake
 }
 
 // waitAlone has the only task there is wait within the guest, on the stack of the loop: nothing but
@@ -87,7 +84,7 @@ func (x *Instance) waitAlone(t *thread) bool {
 func (x *Instance) hasCalls() bool {
 	x.queue.mu.Lock()
 	defer x.queue.mu.Unlock()
-	return len(x.queue.calls) > 0
+	return x.queue.calls.len() > 0
 }
 
 // goOn resumes a thread of a component instance, which the host has entered, and leaves it.
@@ -101,7 +98,7 @@ func (x *Instance) goOn(t *thread, in *component) {
 	next := t.next
 	x.stopWaiting(t)
 	t.next, t.resumer, x.current = nil, self, t
-	fault := x.catch(func() { next(false) })
+	fault := x.catch(func() { next(t.task, false) })
 	switch {
 	case t.resumer == self: // it has not waited on this stack
 		x.current = nil
@@ -151,7 +148,7 @@ func (x *Instance) comeHome(a answer) {
 func (x *Instance) mayGoOn() bool {
 	x.queue.mu.Lock()
 	defer x.queue.mu.Unlock()
-	return x.later > 0 || x.streams > 0 || len(x.queue.posted)+len(x.queue.calls) > 0
+	return x.later > 0 || x.streams > 0 || x.queue.posted.len()+x.queue.calls.len() > 0
 }
 
 // nextReady returns the thread that waits longest of those that are ready.

@@ -98,15 +98,17 @@ func (s *subtask) place() canon.Place {
 
 // progress has an event pending, if the caller has the subtask as a handle.
 func (s *subtask) progress() {
-	if s.index == 0 {
-		return
+	if s.index != 0 {
+		s.setPending(s)
 	}
-	s.setPending(func() event {
-		if s.resolved() {
-			s.deliver()
-		}
-		return event{eventSubtask, s.index, uint32(s.state)}
-	})
+}
+
+// event tells the caller how far the call is.
+func (s *subtask) event() event {
+	if s.resolved() {
+		s.deliver()
+	}
+	return event{eventSubtask, s.index, uint32(s.state)}
 }
 
 func (s *subtask) deliver() {

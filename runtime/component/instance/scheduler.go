@@ -2,7 +2,6 @@ package instance
 
 import (
 	"sync"
-	"sync/atomic"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
 )
@@ -10,17 +9,10 @@ import (
 // queue has what was posted, and calls that were made while another goroutine has the turn.
 type queue struct {
 	mu     sync.Mutex
-	posted []func()
-	calls  []*invocation
+	posted fifo[func()]
+	calls  fifo[*invocation]
 	closed bool
 	wake   chan struct{}
-}
-
-// killing says that the instance has to end, and why.
-type killing struct {
-	once sync.Once
-	why  atomic.Pointer[error]
-	done chan struct{} // closed if it has
 }
 
 // Post has f done in the component's turn, soon. After Close it is not done. Any goroutine may call
@@ -29,7 +21,7 @@ func (x *Instance) Post(f func()) {
 	q := &x.queue
 	q.mu.Lock()
 	if !q.closed {
-		q.posted = append(q.posted, f)
+		q.posted.push(f)
 	}
 	q.mu.Unlock()
 	q.ring()
@@ -38,7 +30,7 @@ func (x *Instance) Post(f func()) {
 // postCall has a call begin in the component's turn.
 func (x *Instance) postCall(i *invocation) {
 	x.queue.mu.Lock()
-	x.queue.calls = append(x.queue.calls, i)
+	x.queue.calls.push(i)
 	x.queue.mu.Unlock()
 	x.queue.ring()
 }
@@ -55,13 +47,11 @@ func (q *queue) ring() {
 func (x *Instance) runPosted() bool {
 	q := &x.queue
 	q.mu.Lock()
-	if len(q.posted) == 0 {
-		q.mu.Unlock()
+	f, ok := q.posted.pop()
+	q.mu.Unlock()
+	if !ok {
 		return false
 	}
-	f := q.posted[0]
-	q.posted = q.posted[1:]
-	q.mu.Unlock()
 	f()
 	x.follow()
 	return true
@@ -72,13 +62,11 @@ func (x *Instance) runPosted() bool {
 func (x *Instance) beginCall() bool {
 	q := &x.queue
 	q.mu.Lock()
-	if len(q.calls) == 0 {
-		q.mu.Unlock()
+	i, ok := q.calls.pop()
+	q.mu.Unlock()
+	if !ok {
 		return false
 	}
-	i := q.calls[0]
-	q.calls = q.calls[1:]
-	q.mu.Unlock()
 	i.begin(x)
 	return true
 }
@@ -86,15 +74,14 @@ func (x *Instance) beginCall() bool {
 // Kill ends the instance soon, with a fault. Tasks that wait hear it; guest code that runs has to
 // be interrupted by the engine. Any goroutine may call it.
 func (x *Instance) Kill(why error) {
-	x.kill.once.Do(func() {
-		x.kill.why.Store(&why)
-		close(x.kill.done)
-	})
+	if x.kill.CompareAndSwap(nil, &why) {
+		x.queue.ring()
+	}
 }
 
 // poll unwinds if the instance was killed.
 func (x *Instance) poll() {
-	if why := x.kill.why.Load(); why != nil {
+	if why := x.kill.Load(); why != nil {
 		panic(&canon.Trap{Err: *why})
 	}
 }
@@ -107,7 +94,7 @@ func (x *Instance) Close() {
 	x.turn <- struct{}{}
 	x.queue.mu.Lock()
 	closed := x.queue.closed
-	x.queue.closed, x.queue.posted = true, nil
+	x.queue.closed, x.queue.posted = true, fifo[func()]{}
 	x.queue.mu.Unlock()
 	if !closed {
 		x.unwind()
@@ -122,7 +109,7 @@ func (x *Instance) Close() {
 
 // unwind ends what waits, and all goroutines.
 func (x *Instance) unwind() {
-	x.fail(&canon.Trap{Err: *x.kill.why.Load()})
+	x.fail(&canon.Trap{Err: *x.kill.Load()})
 	x.fiber = x.home
 	x.unwindParked()
 	x.waiting = nil

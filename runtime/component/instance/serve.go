@@ -1,8 +1,6 @@
 package instance
 
 import (
-	"context"
-
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/link"
 )
@@ -42,7 +40,7 @@ func (x *Instance) Give() { <-x.turn }
 // asked whenever something was done. If a task waits on the stack of the caller, Drive may go on
 // until that has ended. The error is the instance's fault.
 func (x *Instance) Drive(until func() bool) error {
-	return x.run(context.Background(), func() { x.drive(until) })
+	return x.runHere(func() { x.drive(until) })
 }
 
 // Fault is why nothing runs any more, or nil. The caller has the turn.

@@ -23,17 +23,32 @@ type shared struct {
 	// pending is the read or write that the other end has not answered. Its buffer is nil if there
 	// is none.
 	pending copying
-	// onDrop, of the host, hears that the other end was dropped while nothing was pending.
-	onDrop func()
+	// hears, an end of the host, hears that the other end was dropped while nothing was pending.
+	hears *hostEnd
+	// reader is the readable end in the table of a guest. There is at most one.
+	reader end
+}
+
+// readable makes the readable end, for a guest. Another guest may have had it before, and gave it
+// away: then nothing uses that any more.
+func (s *shared) readable() *end {
+	s.reader = end{shared: s}
+	return &s.reader
 }
 
 // copying is a read or a write.
 type copying struct {
 	in     *component // or nil for the host
 	buffer *buffer
-	// onCopy hears that a part of the buffer was moved, and may call reclaim to end the copy.
-	onCopy func(reclaim func())
-	onDone func(copyResult)
+	by     copier
+}
+
+// copier is an end that reads or writes.
+type copier interface {
+	// onCopy hears that a part of the buffer was moved. To end the copy it has the shared reset: it
+	// reclaims the buffer.
+	onCopy()
+	onDone(r copyResult)
 }
 
 func (s *shared) word() string {
@@ -46,9 +61,9 @@ func (s *shared) word() string {
 func (s *shared) reset() { s.pending = copying{} }
 
 func (s *shared) notify(r copyResult) {
-	onDone := s.pending.onDone
+	by := s.pending.by
 	s.reset()
-	onDone(r)
+	by.onDone(r)
 }
 
 func (s *shared) cancel() { s.notify(copyCancelled) }
@@ -61,8 +76,8 @@ func (s *shared) drop() {
 	switch {
 	case s.pending.buffer != nil:
 		s.notify(copyDropped)
-	case s.onDrop != nil:
-		s.onDrop()
+	case s.hears != nil:
+		s.hears.heardDrop()
 	}
 }
 
@@ -89,13 +104,13 @@ func (s *shared) startDropped(c copying) {
 	if s.future && c.buffer.reads {
 		canon.Trapf("the host dropped a future without a value")
 	}
-	c.onDone(copyDropped)
+	c.by.onDone(copyDropped)
 }
 
 func (s *shared) meetFuture(c copying) {
 	move(c.buffer, s.pending.buffer, 1)
 	s.notify(copyCompleted)
-	c.onDone(copyCompleted)
+	c.by.onDone(copyCompleted)
 }
 
 func (s *shared) meetStream(c copying) {
@@ -104,11 +119,11 @@ func (s *shared) meetStream(c copying) {
 	case p.remain() > 0:
 		if n := min(c.buffer.remain(), p.remain()); n > 0 {
 			move(c.buffer, p, n)
-			s.pending.onCopy(s.reset)
+			s.pending.by.onCopy()
 		}
-		c.onDone(copyCompleted)
+		c.by.onDone(copyCompleted)
 	case !c.buffer.reads && c.buffer.length == 0 && p.length == 0:
-		c.onDone(copyCompleted)
+		c.by.onDone(copyCompleted)
 	default:
 		s.notify(copyCompleted)
 		s.pending = c

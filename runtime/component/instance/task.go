@@ -33,7 +33,8 @@ type task struct {
 	thread  thread
 	side    side
 	frame   canon.Frame
-	flat    *values // apart, as an engine may want an object without pointers
+	set     *waitableSet // that the task waits for without a stack, or nil
+	flat    *values      // apart, as an engine may want an object without pointers
 }
 
 func (x *Instance) newTask(fn *link.Func, in *component, c caller) *task {
@@ -41,10 +42,29 @@ func (x *Instance) newTask(fn *link.Func, in *component, c caller) *task {
 		canon.Trapf("more than %d calls of components have not ended", maxTasks)
 	}
 	x.tasks++
-	t := &task{fn: fn, in: in, caller: c, flat: new(values)}
+	t := &task{fn: fn, in: in, caller: c, flat: x.takeFlat()}
 	t.side = side{in: in, options: fn.Options, task: t}
 	t.thread.task = t
 	return t
+}
+
+// takeFlat returns values that are not in use.
+func (x *Instance) takeFlat() *values {
+	n := len(x.flats)
+	if n == 0 {
+		return new(values)
+	}
+	v := x.flats[n-1]
+	x.flats = x.flats[:n-1]
+	*v = values{}
+	return v
+}
+
+// giveFlat keeps values of a task that has ended for the next one.
+func (x *Instance) giveFlat(v *values) {
+	if len(x.flats) < idleValues {
+		x.flats = append(x.flats, v)
+	}
 }
 
 // needsExclusive reports whether no other call that needs this may run core code of the component
@@ -65,7 +85,7 @@ func (t *task) enter(bool) {
 	}
 	if t.fn.Type.Async && (t.hasBackpressure() || t.in.waitingToEnter > 0) {
 		t.in.waitingToEnter++
-		t.thread.next = t.entered
+		t.thread.next = (*task).entered
 		t.in.x.startWaiting(&t.thread, func() bool { return !t.hasBackpressure() }, true)
 		return
 	}
@@ -99,6 +119,8 @@ func (t *task) exit() {
 		t.in.exclusive = nil
 	}
 	t.in.x.tasks--
+	t.in.x.giveFlat(t.flat)
+	t.flat = nil
 	if i, ok := t.caller.(*invocation); ok {
 		i.exit()
 	}

@@ -18,7 +18,7 @@ type thread struct {
 	ready       func() bool
 	cancellable bool
 	// next is what the thread does when it goes on, if it waits without a stack.
-	next func(cancelled bool)
+	next func(t *task, cancelled bool)
 	// fiber is the one that the thread waits on, otherwise.
 	fiber *fiber
 	// resumer is the fiber that runs again when the thread waits or ends.
@@ -56,7 +56,7 @@ func (x *Instance) resume(t *thread, cancelled bool) {
 		t.next = nil
 		f := x.idleFiber()
 		f.inbox <- message{job: func() answer {
-			fault := x.catch(func() { next(cancelled) })
+			fault := x.catch(func() { next(t.task, cancelled) })
 			return answer{t.resumer, fault}
 		}}
 	} else {

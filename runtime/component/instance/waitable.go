@@ -21,9 +21,12 @@ const (
 // event is what a waitable tells.
 type event struct{ code, index, payload uint32 }
 
+// news is what a waitable has to tell. The event is made when the guest hears it.
+type news interface{ event() event }
+
 // waitable is a part of what may be in a waitable set: subtasks and ends of streams and futures.
 type waitable struct {
-	pending func() event
+	pending news
 	set     *waitableSet
 	// syncWaiter says that a thread waits for this very waitable.
 	syncWaiter bool
@@ -33,20 +36,20 @@ func (w *waitable) base() *waitable { return w }
 
 func (w *waitable) hasPending() bool { return w.pending != nil }
 
-func (w *waitable) setPending(f func() event) {
+func (w *waitable) setPending(n news) {
 	if w.set != nil && w.pending == nil {
 		w.set.pending = append(w.set.pending, w)
 	}
-	w.pending = f
+	w.pending = n
 }
 
 func (w *waitable) take() event {
 	if w.set != nil {
 		w.set.forget(w)
 	}
-	f := w.pending
+	n := w.pending
 	w.pending = nil
-	return f()
+	return n.event()
 }
 
 func (w *waitable) join(s *waitableSet) {
@@ -77,6 +80,7 @@ type waitableSet struct {
 	members int
 	pending []*waitable // those that have an event, the oldest first
 	waiting int         // threads
+	room    [2]*waitable
 }
 
 const waitableSetWord = "waitable set"
@@ -93,7 +97,9 @@ func (s *waitableSet) forget(w *waitable) {
 
 func waitableSetNew(c *component, _ *link.Function, v *values, _ []byte) {
 	c.mustLeave()
-	v.set(0, c.addHandle(&waitableSet{}))
+	s := &waitableSet{}
+	s.pending = s.room[:0]
+	v.set(0, c.addHandle(s))
 }
 
 func waitableSetWait(c *component, f *link.Function, v *values, _ []byte) {

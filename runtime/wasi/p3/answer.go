@@ -42,7 +42,7 @@ func (h *Host) Respond(e *http.Exchange, r bindings.Response) {
 		return
 	}
 	of.release()
-	x.sent, x.length = of.sent, length
+	x.sent, x.length = &of.sent, length
 	x.trailers = instance.ReadFuture(h.x, of.trailers.Handle, trailerCodec)
 	x.trailers.Read(x.gotTrailers)
 	e.Answer.OnGone(func() { h.x.Post(x.gone) })

@@ -29,15 +29,21 @@ type inflow struct {
 	r       *instance.StreamReader[byte]
 	to      sink
 	promise *promise
-	moved   int // since others had their turn
+	moved   int   // since others had their turn
+	failed  error // of the read that is under way
 	last    bool
 	ended   bool
+
+	// What each read has done, made once.
+	put           func(b []byte)
+	took, arrived func(n int, dropped bool)
 }
 
 // drain reads a stream into a sink, and keeps the promise at its end. The stream takes the room of
 // a descriptor.
 func (h *Host) drain(s typed.Stream[uint8], to sink, p *promise) *inflow {
 	i := &inflow{host: h, r: instance.ReadStream(h.x, s.Handle, instance.Codec[byte]{}), to: to, promise: p}
+	i.put, i.took = i.putAll, i.hasTaken
 	if err := h.reserve(); err != nil {
 		i.ended = true
 		i.r.Close()
@@ -57,10 +63,13 @@ func (h *Host) refuse(s typed.Stream[uint8], err error, p *promise) {
 
 // look waits until the guest writes.
 func (i *inflow) look() {
-	i.r.Read(0, func([]byte) {}, func(_ int, dropped bool) {
-		i.last = dropped
-		i.pull()
-	})
+	if i.arrived == nil {
+		i.arrived = func(_ int, dropped bool) {
+			i.last = dropped
+			i.pull()
+		}
+	}
+	i.r.Read(0, i.put, i.arrived)
 }
 
 // pull takes what the guest writes, if there is room for it.
@@ -88,17 +97,21 @@ func (i *inflow) pull() {
 	}
 }
 
-func (i *inflow) take(n int) {
-	var failed error
-	i.r.Read(n, func(b []byte) { failed = i.to.put(b) }, func(n int, dropped bool) {
-		i.last = dropped
-		if failed != nil {
-			i.end(failed)
-			return
-		}
-		i.moved += n
-		i.host.pass(&i.moved, i.next)
-	})
+func (i *inflow) take(n int) { i.r.Read(n, i.put, i.took) }
+
+func (i *inflow) putAll(b []byte) { i.failed = i.to.put(b) }
+
+func (i *inflow) hasTaken(n int, dropped bool) {
+	i.last = dropped
+	if i.failed != nil {
+		i.end(i.failed)
+		return
+	}
+	if i.moved += n; i.moved < turnBytes {
+		i.next()
+		return
+	}
+	i.host.pass(&i.moved, i.next)
 }
 
 func (i *inflow) next() {

@@ -35,21 +35,21 @@ type message struct {
 
 	contents typed.Option[byteStream]
 	trailers trailerFuture
-	sent     *promise
+	sent     promise
 }
 
 func (h *Host) message(headers bindings.Headers, contents typed.Option[byteStream], trailers trailerFuture) (message, error) {
 	if err := h.web.Take(); err != nil {
 		return message{}, err
 	}
-	m := message{host: h, headers: headers.(*fields).of, contents: contents, trailers: trailers, sent: &promise{}}
+	m := message{host: h, headers: headers.(*fields).of, contents: contents, trailers: trailers}
 	m.headers.Freeze()
 	return m, nil
 }
 
 // future says how the message was sent: not at all, unless a guest consumes it.
 func (m *message) future() httpFuture {
-	return future(m.host, m.sent, bindings.ElementResultNoneHTTPErrorCode, httpCode)
+	return future(m.host, &m.sent, bindings.ElementResultNoneHTTPErrorCode, httpCode)
 }
 
 // release ends what a message has beside its body.
@@ -90,7 +90,7 @@ func (m *message) consume(handled httpFuture) (b httpBody) {
 	if m.from != nil {
 		return m.from.consume(handled)
 	}
-	sent := m.sent
+	sent := &m.sent
 	instance.ReadFuture(m.host.x, handled.Handle, sentCodec).Read(func(r sentResult) {
 		if r.Failed {
 			sent.end(short(r.Error))

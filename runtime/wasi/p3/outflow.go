@@ -36,6 +36,9 @@ type outflow[T any] struct {
 	moved   int    // since others had their turn
 	stop    func() // stops waiting, or nil
 	ended   bool
+
+	// What each write has done, made once.
+	wants, gave func(n int, dropped bool)
 }
 
 // stream is the stream for the guest, with values of a source. The promise is kept when the stream
@@ -58,6 +61,7 @@ func (o *outflow[T]) stream(element typed.Element[T]) typed.Stream[T] {
 			return handle
 		}
 		w.OnDrop(func() { o.end(nil) })
+		o.wants, o.gave = o.isWanted, o.hasGiven
 		o.offer()
 		return handle
 	}}
@@ -74,14 +78,14 @@ func failedStream[T any](h *Host, err error, p *promise, element typed.Element[T
 }
 
 // offer waits until the guest reads.
-func (o *outflow[T]) offer() {
-	o.w.Write(nil, func(_ int, dropped bool) {
-		if dropped {
-			o.end(nil)
-			return
-		}
-		o.give()
-	})
+func (o *outflow[T]) offer() { o.w.Write(nil, o.wants) }
+
+func (o *outflow[T]) isWanted(_ int, dropped bool) {
+	if dropped {
+		o.end(nil)
+		return
+	}
+	o.give()
 }
 
 // give gives the guest what it reads.
@@ -106,15 +110,20 @@ func (o *outflow[T]) give() {
 		o.end(err)
 		return
 	}
-	o.w.Write(vs, func(n int, dropped bool) {
-		o.from.took(n)
-		if dropped {
-			o.end(nil)
-			return
-		}
-		o.moved += n
-		o.host.pass(&o.moved, o.goOn)
-	})
+	o.w.Write(vs, o.gave)
+}
+
+func (o *outflow[T]) hasGiven(n int, dropped bool) {
+	o.from.took(n)
+	if dropped {
+		o.end(nil)
+		return
+	}
+	if o.moved += n; o.moved < turnBytes {
+		o.goOn()
+		return
+	}
+	o.host.pass(&o.moved, o.goOn)
 }
 
 // isWait reports whether an error says that something comes later.
@@ -163,13 +172,9 @@ func (o *outflow[T]) end(err error) {
 	o.promise.end(err)
 }
 
-// pass does next: at once, or in a later turn if much was moved. A stream between two parts of the
-// host would keep others from their turns.
+// pass does next in a later turn, as much was moved. A stream between two parts of the host would
+// keep others from their turns.
 func (h *Host) pass(moved *int, next func()) {
-	if *moved < turnBytes {
-		next()
-		return
-	}
 	*moved = 0
 	go h.x.Post(next) // from outside, so that what is ready runs before it
 }

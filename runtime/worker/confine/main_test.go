@@ -22,6 +22,7 @@ var roles = map[string]func(task){
 	"lines":      lines,
 	"hidden":     hideAndShow,
 	"measure":    measure,
+	"served":     served,
 }
 
 // task is the input of a process in a role.

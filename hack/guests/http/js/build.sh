@@ -1,7 +1,7 @@
 #!/bin/sh
-# build.sh FOLDER: builds FOLDER/hello-js.wasm and FOLDER/numbers-js.wasm, handlers of WASI 0.2 in JavaScript. It needs
-# node and npm, and fetches jco and componentize-js from npm into FOLDER/npm. The engine in componentize-js has fetch
-# events for WASI 0.2.10, and for no other release.
+# build.sh FOLDER: builds FOLDER/hello-js.wasm, FOLDER/hello-reused-js.wasm and FOLDER/numbers-js.wasm, handlers of
+# WASI 0.2 in JavaScript. It needs node and npm, and fetches jco and componentize-js from npm into FOLDER/npm. The engine
+# in componentize-js has fetch events for WASI 0.2.10, and for no other release.
 set -e
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
@@ -9,6 +9,9 @@ cd "$(dirname "$0")"
 ../wit.sh "$out" 0.2.10
 npm install --no-fund --no-audit --prefix "$out/npm" \
 	@bytecodealliance/componentize-js@0.23.0 @bytecodealliance/preview2-shim@0.25.0
-for name in hello numbers; do
-	"$out/npm/node_modules/.bin/componentize-js" $name.js --wit "$out/wit" --world-name handler -o "$out/$name-js.wasm"
-done
+build() {
+	"$out/npm/node_modules/.bin/componentize-js" "$1.js" --wit "$out/wit" --world-name handler -o "$out/$2-js.wasm"
+}
+build hello hello
+build hello_reused hello-reused
+build numbers numbers
