@@ -24,6 +24,9 @@ type Config struct {
 	Handler http.Handler
 	// Record, if it is not nil, is called after each request, on its goroutine.
 	Record func(Record)
+	// Memory, if it is not nil, is from where connections and requests take what they hold. Without any,
+	// a client gets 503, or its connection is reset; one that rests ends to make room.
+	Memory Memory
 	// ErrorLog, if it is not nil, is told of clients that break rules. It gets a few lines a minute,
 	// and none has a value of a client.
 	ErrorLog func(string)

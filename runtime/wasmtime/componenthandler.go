@@ -54,7 +54,29 @@ type componentHandler struct {
 	drained  bool
 }
 
-// bodyMemory counts the memory of bodies on their way. It implements http.Memory.
+// clientMemory counts what clients make the server hold. They get half of the limit, so that those
+// who only connect and send do not keep the guest from its memory. It implements httpserver.Memory.
+type clientMemory struct {
+	of   *bodyMemory
+	held atomic.Int64
+}
+
+// Take implements httpserver.Memory.
+func (m *clientMemory) Take(n int) bool {
+	if m.held.Add(int64(n)) <= m.of.account.limit.Load()/2 && m.of.Take(n) {
+		return true
+	}
+	m.held.Add(-int64(n))
+	return false
+}
+
+// Give implements httpserver.Memory.
+func (m *clientMemory) Give(n int) {
+	m.held.Add(-int64(n))
+	m.of.Give(n)
+}
+
+// bodyMemory counts the memory of bodies on their way, and of clients. It implements http.Memory.
 type bodyMemory struct {
 	account *account
 	taken   atomic.Int64
@@ -126,7 +148,9 @@ func (c *componentHandler) run(pays payer, started func()) (ending, error) {
 	pool := handler.New(handler.Config{
 		Program: c.program.command, Settings: c.spec.HTTP, Make: c.make, Memory: &c.bodies, Ended: c.tell,
 	})
-	server, err := httpserver.New(httpserver.Config{Settings: c.spec.HTTP, Handler: c.traced(pool), Record: c.record, ErrorLog: c.say})
+	server, err := httpserver.New(httpserver.Config{
+		Settings: c.spec.HTTP, Handler: c.traced(pool), Memory: &clientMemory{of: &c.bodies}, Record: c.record, ErrorLog: c.say,
+	})
 	if err != nil {
 		return ending{}, fmt.Errorf("serving HTTP: %w", err)
 	}
