@@ -56,7 +56,7 @@ var floors = map[string]int{
 	"registry/fault":              1,
 	"registry/manifest":           2,
 	"registry/rootfs":             2,
-	"runtime":                     1,
+	"runtime":                     0,
 	"runtime/component/binary":    1,
 	"runtime/component/canon":     3,
 	"runtime/component/command":   7,

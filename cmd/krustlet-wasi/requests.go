@@ -22,8 +22,8 @@ func finished(ctx context.Context) *runtime.HTTPSpan {
 	return span
 }
 
-// requestIDs gives a finished request the IDs that its worker has chosen, because the guest has sent
-// them on to others. Other spans get new IDs.
+// requestIDs gives a finished request the IDs that its worker has chosen, because the guest has
+// sent them on to others. Other spans get new IDs.
 type requestIDs struct{ sdktrace.IDGenerator }
 
 // NewIDs implements sdktrace.IDGenerator.

@@ -4,8 +4,8 @@
 // github.com/WebAssembly/wasi-testsuite, whose branch prod/testsuite-base has built programs. See
 // docs/conformance.md.
 //
-// Modules of preview 1 and components run alike. Programs that need a proposal (sockets, http) are
-// left out.
+// Modules of preview 1 and components run alike. HTTP services are asked what their
+// .json file says. Programs that need sockets, or servers to connect to, are left out.
 //
 // A program runs on a copy of the folder that it may write to, so that a run does not change the
 // suite.

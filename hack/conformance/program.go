@@ -25,6 +25,8 @@ type specification struct {
 	Operations []operation `json:"operations"`
 	Proposals  []string    `json:"proposals"` // what the runtime needs besides, such as sockets
 	World      string      `json:"world"`
+	// Servers are what the program connects to.
+	Servers []json.RawMessage `json:"servers"`
 }
 
 // service is the world of a program that answers HTTP requests.
@@ -32,7 +34,11 @@ const service = "wasi:http/service"
 
 // lacks are the proposals that this host does not have, of those that the program needs.
 func (s specification) lacks() []string {
-	return slices.DeleteFunc(slices.Clone(s.Proposals), func(p string) bool { return p == "http" && s.World == service })
+	lacks := slices.DeleteFunc(slices.Clone(s.Proposals), func(p string) bool { return p == "http" })
+	if len(s.Servers) > 0 {
+		lacks = append(lacks, "outgoing requests")
+	}
+	return lacks
 }
 
 type operation struct {

@@ -19,6 +19,9 @@ type Config struct {
 	WorkDir string
 	// Mounts is the guest's file system. Exactly one has Guest "/".
 	Mounts []Mount
+	// Tree, if it is not nil, has the file system, and the working directory in it: then Mounts and
+	// WorkDir are those that it was made of, and nothing is done for them.
+	Tree *Tree
 	// Stdin is the standard input; nil means an empty input. Its Read may block. A goroutine of the
 	// guest calls it after the guest first uses its input, and reads one buffer ahead. Close does
 	// not wait for a running Read, and the result of that Read is lost. The owner of the reader

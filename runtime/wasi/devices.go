@@ -35,15 +35,18 @@ type fileSystems map[uint64]bool
 
 // check refuses a file, open as fd, of a proc file system, because that shows this OS process's own
 // memory and secrets.
-func (f fileSystems) check(fd int, dev uint64) error {
-	ok, known := f[dev]
+func (f *fileSystems) check(fd int, dev uint64) error {
+	ok, known := (*f)[dev]
 	if !known {
 		var fs unix.Statfs_t
 		if err := unix.Fstatfs(fd, &fs); err != nil {
 			return err
 		}
 		ok = fs.Type != unix.PROC_SUPER_MAGIC
-		f[dev] = ok
+		if *f == nil {
+			*f = fileSystems{}
+		}
+		(*f)[dev] = ok
 	}
 	if !ok {
 		return ErrAccess

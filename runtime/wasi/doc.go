@@ -54,6 +54,10 @@
 // directly, and walked only if it has a link. If a mount point needs a directory, the host makes it
 // if the mount around it is writable. Otherwise it shows the directory as if it existed.
 //
+// A Tree has what New finds out about mounts. It does not change, and guests on many threads may
+// have the same one. Each opens the mounts' directories for itself, without following links, so a
+// Tree gives no guest more than its mounts would now.
+//
 // Config.Confined is for components, which pass directories to each other: then no path leads above
 // the directory where it begins, not even through a link, and `..` at the root is an error.
 //

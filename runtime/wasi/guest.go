@@ -3,7 +3,6 @@ package wasi
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -64,14 +63,9 @@ func newGuest(cfg Config) (*Guest, error) {
 		pace: pace{hold: cfg.Pace}, rate: cfg.rate(),
 		room: room{limit: limit, files: cfg.Files, open: streamsAndRoot + len(cfg.Listeners)},
 	}
-	ns, err := newNamespace(g, cfg.Mounts)
+	ns, err := g.namespace(&cfg)
 	if err != nil {
 		return nil, err
-	}
-	if cfg.WorkDir != "" {
-		if err := ns.mkdirAll(cfg.WorkDir); err != nil {
-			return nil, errors.Join(fmt.Errorf("working directory %s: %w", cfg.WorkDir, err), ns.close())
-		}
 	}
 	listeners, err := g.takeListeners(cfg.Listeners)
 	if err != nil {
@@ -83,6 +77,13 @@ func newGuest(cfg Config) (*Guest, error) {
 	g.stdout, g.stderr = &Output{guest: g, w: cfg.Stdout}, &Output{guest: g, w: cfg.Stderr}
 	g.root = newDirectory(ns.locate("/"), -1)
 	return g, nil
+}
+
+func (g *Guest) namespace(cfg *Config) (*namespace, error) {
+	if cfg.Tree != nil {
+		return &namespace{Tree: cfg.Tree, guest: g}, nil
+	}
+	return newNamespace(g, cfg.Mounts, cfg.WorkDir)
 }
 
 // Args returns the argument vector.
@@ -144,14 +145,19 @@ func (g *Guest) Release() { g.room.release() }
 // CloseInitial closes the objects that the guest has from its start. A binding that shares them
 // with other bindings does not close them itself. The guest must have ended.
 func (g *Guest) CloseInitial() error {
-	ended, end := context.WithCancel(context.Background())
-	end()
-	errs := []error{g.stdin.Close(ended), g.stdout.Close(ended), g.stderr.Close(ended), g.root.Close(ended)}
+	err := errors.Join(g.stdin.Close(Ended), g.stdout.Close(Ended), g.stderr.Close(Ended), g.root.Close(Ended))
 	for _, l := range g.listeners {
-		errs = append(errs, l.Close(ended))
+		err = errors.Join(err, l.Close(Ended))
 	}
-	return errors.Join(errs...)
+	return err
 }
+
+// Ended is a context that has ended: that of a guest that has.
+var Ended = func() context.Context {
+	ctx, end := context.WithCancel(context.Background())
+	end()
+	return ctx
+}()
 
 // Look is called between two pieces of work of a long call. It returns ErrKilled for a guest that
 // was killed, and lets Config.Pace make the guest wait.

@@ -41,7 +41,7 @@ func (p location) depth(ctx context.Context) (int, error) {
 	if p.base == nil {
 		return p.level(), nil
 	}
-	root, err := p.mnt.open()
+	root, err := p.ns.open(p.mnt)
 	if err != nil {
 		return 0, err
 	}

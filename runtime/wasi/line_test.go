@@ -59,7 +59,7 @@ func TestLine(t *testing.T) {
 func TestLineRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		o := &Output{guest: &Guest{rate: rate{perSecond: 1000}}, w: &out}
+		o := &Output{guest: &Guest{rate: NewRate(1000)}, w: &out}
 		o.guest.waker = newWaker()
 		ctx, kill := context.WithCancel(t.Context())
 		begin := time.Now()

@@ -20,13 +20,34 @@ type Mount struct {
 	ReadOnly bool
 }
 
-// namespace is the guest's tree of files: mounts at canonical guest paths. A canonical path
-// contains no link.
-type namespace struct {
+// Tree is a file system for guests, which many of them may have at the same time: mounts at
+// canonical guest paths. A canonical path contains no link. It does not change, and has nothing
+// open.
+type Tree struct {
 	mounts map[string]*mount
 	// above has each guest path above a mount point, with the names that the mounts add to it. Such
 	// a directory is shown even if the mount around it does not have it.
-	above    map[string]map[string]bool
+	above map[string]map[string]bool
+}
+
+// NewTree checks mounts, and makes the directories of their mount points and the working directory,
+// unless that is "". It is for guests that have all of this alike: what one of them changes in a
+// directory that it may change, the others find so, and if it takes away the working directory, it
+// is not made again.
+func NewTree(mounts []Mount, workDir string) (*Tree, error) {
+	ns, err := newNamespace(&Guest{}, mounts, workDir)
+	if err != nil {
+		return nil, err
+	}
+	return ns.Tree, ns.close()
+}
+
+// namespace is a Tree as one guest has it.
+type namespace struct {
+	*Tree
+	// roots are the directories of the mounts, open for their names: -1 before the first use,
+	// because most guests use few of their mounts.
+	roots    []int
 	guest    *Guest
 	confined bool     // see Config.Confined
 	paths    int      // total bytes of the paths of open directories
@@ -35,18 +56,29 @@ type namespace struct {
 	fileSystems fileSystems
 }
 
-// mount is one Mount. Its root is opened at its first use, because most guests use few of their
-// mounts.
+// mount is one Mount.
 type mount struct {
+	number   int // in namespace.roots
 	host     string
 	guest    string
 	readOnly bool
-	file     string // the file's name below root if the host path is a file
-	root     int    // the directory, open for its names; -1 before the first use
+	file     string // the file's name below the root if the host path is a file
 }
 
-func newNamespace(g *Guest, list []Mount) (*namespace, error) {
-	ns := &namespace{mounts: map[string]*mount{}, above: map[string]map[string]bool{}, guest: g, fileSystems: fileSystems{}}
+// newNamespace makes a Tree as a guest has it.
+func newNamespace(g *Guest, list []Mount, workDir string) (*namespace, error) {
+	ns, err := mountAll(g, list)
+	if err != nil || workDir == "" {
+		return ns, err
+	}
+	if err := ns.mkdirAll(workDir); err != nil {
+		return nil, errors.Join(fmt.Errorf("working directory %s: %w", workDir, err), ns.close())
+	}
+	return ns, nil
+}
+
+func mountAll(g *Guest, list []Mount) (*namespace, error) {
+	ns := &namespace{Tree: &Tree{mounts: map[string]*mount{}, above: map[string]map[string]bool{}}, guest: g}
 	sorted := append([]Mount(nil), list...)
 	// Outer mounts come first, because links in an outer one may affect the position of an inner
 	// one.
@@ -81,7 +113,7 @@ func (ns *namespace) add(m Mount) error {
 	if err != nil {
 		return fmt.Errorf("mounting at %s: %w", m.Guest, &os.PathError{Op: "open", Path: host, Err: err})
 	}
-	mnt := &mount{host: host, guest: m.Guest, readOnly: m.ReadOnly, root: -1}
+	mnt := &mount{number: len(ns.mounts), host: host, guest: m.Guest, readOnly: m.ReadOnly}
 	if !isDir {
 		mnt.host, mnt.file = filepath.Split(host)
 	}
@@ -168,10 +200,10 @@ func (ns *namespace) pinned(guest string) bool {
 
 func (ns *namespace) close() error {
 	var errs []error
-	for _, m := range ns.mounts {
-		if m.root >= 0 {
-			errs = append(errs, unix.Close(m.root))
-			m.root = -1
+	for i, root := range ns.roots {
+		if root >= 0 {
+			errs = append(errs, unix.Close(root))
+			ns.roots[i] = -1
 		}
 	}
 	return errors.Join(errs...)
@@ -208,14 +240,17 @@ func openHost(path string, flags int) (int, error) {
 
 // open opens the mounted directory, or the directory of the mounted file. Its path had no link when
 // the mount was made. A link that was added later is not followed.
-func (m *mount) open() (int, error) {
-	if m.root >= 0 {
-		return m.root, nil
+func (ns *namespace) open(m *mount) (int, error) {
+	for len(ns.roots) <= m.number {
+		ns.roots = append(ns.roots, -1)
+	}
+	if root := ns.roots[m.number]; root >= 0 {
+		return root, nil
 	}
 	root, err := openHost(m.host, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return -1, fmt.Errorf("opening the mount at %s: %w", m.guest, err)
 	}
-	m.root = root
+	ns.roots[m.number] = root
 	return root, nil
 }

@@ -13,9 +13,9 @@ import (
 // Close when the running read returns.
 type Input struct {
 	guest  *Guest
-	r      io.Reader // nil: the input is empty
-	room   chan struct{}
-	closed chan struct{}
+	r      io.Reader     // nil: the input is empty
+	room   chan struct{} // nil if the input is empty
+	closed chan struct{} // likewise
 
 	mu      sync.Mutex
 	running bool
@@ -28,10 +28,12 @@ type Input struct {
 const inputBuffer = 64 << 10
 
 func newInput(g *Guest, r io.Reader) *Input {
-	i := &Input{guest: g, r: r, room: make(chan struct{}, 1), closed: make(chan struct{})}
+	i := &Input{guest: g, r: r}
 	if r == nil {
 		i.end = io.EOF
+		return i
 	}
+	i.room, i.closed = make(chan struct{}, 1), make(chan struct{})
 	return i
 }
 
@@ -43,7 +45,9 @@ func (*Input) Stat() (Stat, error) { return Stat{Type: TypeUnknown, Links: 1}, n
 
 // Close implements Object. The guest reads no more of its input; the reader stays open.
 func (i *Input) Close(context.Context) error {
-	close(i.closed)
+	if i.closed != nil {
+		close(i.closed)
+	}
 	i.guest.room.open--
 	return nil
 }

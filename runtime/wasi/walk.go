@@ -42,7 +42,7 @@ func (p location) handle() (int, error) {
 	if p.base != nil {
 		return p.base.fd, nil
 	}
-	return p.mnt.open()
+	return p.ns.open(p.mnt)
 }
 
 // lstat returns the attributes of the file at p. It returns nil if there is none.

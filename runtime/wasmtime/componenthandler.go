@@ -100,7 +100,7 @@ func (b *bodyMemory) Give(n int) {
 var errNoListen = errors.New("the component is an HTTP handler: name an address to serve at with --listen, such as --listen=127.0.0.1:8080")
 
 var errNoAddress = errors.New("the component is an HTTP handler, and there is no address to serve at: " +
-	`the pod has the node's address, and its ports are served with annotation krustlet-wasi.dev/listen: "true" only`)
+	`the annotation krustlet-wasi.dev/listen of the pod is "false", or the pod has the node's address and the annotation is not "true"`)
 
 func newComponentHandler(e *Engine, p *program, spec runtime.Spec, cfg wasi.Config, out *stdio.Output, h *hosted) (*componentHandler, error) {
 	c := &componentHandler{engine: e, program: p, hosted: h, spec: spec, cfg: cfg, lines: stdio.NewLines(out), machines: map[*handlerMachine]struct{}{}}
@@ -120,6 +120,9 @@ func newComponentHandler(e *Engine, p *program, spec runtime.Spec, cfg wasi.Conf
 		return nil, errors.Join(err, listen.Close(plain))
 	}
 	c.listeners = append(plain, tls...)
+	if c.cfg.Tree, err = wasi.NewTree(cfg.Mounts, cfg.WorkDir); err != nil {
+		return nil, errors.Join(err, listen.Close(c.listeners))
+	}
 	if c.cfg.Rate == nil {
 		c.cfg.Rate = wasi.NewRate(cfg.OutputRate)
 	}

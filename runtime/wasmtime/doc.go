@@ -13,11 +13,17 @@
 //
 // Start loads the compiled module (see below), makes a guest, and returns when the guest runs. A
 // guest (guest.go) has what all kinds of runs share: its log and streams, its account of memory,
-// its end. What it is asked to do is its work (work.go), of one kind so far: a
-// WASI command in a core module (command.go). That has one instance in one store, and runs on the
-// guest's own goroutine and thread, from its instantiation to its end. That goroutine makes, uses
-// and deletes the store (store.go). Other goroutines may use its kill switch, an atomic flag, and
-// read what it has used. All that is in what the stores of a guest share (shared.go).
+// its end. What it is asked to do is its work (work.go). A WASI command in a core module
+// (command.go) has one instance in one store, and runs on the guest's own goroutine and thread,
+// from its instantiation to its end. That goroutine makes, uses and deletes the store (store.go).
+// Other goroutines may use its kill switch, an atomic flag, and read what it has used. All that is
+// in what the stores of a guest share (shared.go). A command that is a component
+// (componentcommand.go) is the same with a machine in the place of the store.
+//
+// An HTTP handler (componenthandler.go) has a server and its sockets, and neither a thread nor an
+// instance while there are no requests. Each instance is a machine of its own, made when a request
+// needs one; package runtime/component/handler decides when, and runs it on the threads of the
+// requests. All machines take from the guest's account and share its limit of processor time.
 //
 // Host functions are the table of package runtime/wasi/preview1; each has the name of its module.
 // They are defined once, in a linker that all modules share. Each call finds its guest through the

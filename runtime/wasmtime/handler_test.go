@@ -115,7 +115,8 @@ func (s *site) stats() runtime.HTTPStats {
 	return runtime.HTTPStats{}
 }
 
-// soon is eventually.Succeeds with less patience: what a test waits for here takes a second at most.
+// soon is eventually.Succeeds with less patience: what a test waits for here takes a second at
+// most.
 func soon(t testing.TB, check func() error) {
 	t.Helper()
 	var err error

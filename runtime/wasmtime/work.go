@@ -7,8 +7,9 @@ import "github.com/krustlet-go/krustlet-wasi/runtime"
 // (command.go), a command that is a component (componentcommand.go), and an HTTP handler
 // (componenthandler.go).
 //
-// run is called at most once, on the guest's own thread if the work is resident. Any goroutine may call the other methods
-// until close. close is the last call; it is called even if run was never called.
+// run is called at most once, on the guest's own thread if the work is resident. Any goroutine may
+// call the other methods until close. close is the last call; it is called even if run was never
+// called.
 type work interface {
 	// resident reports whether run needs a thread of its own from its start to its end.
 	resident() bool

@@ -79,7 +79,7 @@ func (s *session) sendHead(h *http.Head) {
 	if status < 200 || status > 999 { // net/http would panic, or wait for another one
 		status = nethttp.StatusInternalServerError
 	}
-	s.bodiless = status == nethttp.StatusNoContent || status == nethttp.StatusNotModified
+	s.bodiless = !mayHaveBody(s.r.Method, status)
 	s.began.Store(true)
 	s.w.WriteHeader(status)
 }
@@ -131,6 +131,10 @@ func (s *session) sendBody() {
 			s.cutOff(err)
 			return
 		}
+		if s.bodiless && (s.flushed || s.written && s.r.Method == nethttp.MethodHead) {
+			return // over HTTP/2 the answer ends with its head, and more of it is an error
+		}
+		s.flushed = true
 		if err := s.control.Flush(); err != nil && !s.written {
 			s.cutOff(errGone)
 		}

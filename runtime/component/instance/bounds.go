@@ -18,6 +18,8 @@ const (
 	idleFibers = 1
 	// idleValues is how many tasks' values are kept for the next tasks.
 	idleValues = 8
+	// idleResources is how many handles' memory is kept for the next ones.
+	idleResources = 32
 	// maxDepth is how many stores have frames above each other on one thread. Each may use as much
 	// stack as the engine allows it, and a thread has 8 MiB.
 	maxDepth = 10

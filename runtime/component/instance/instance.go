@@ -25,6 +25,7 @@ type Instance struct {
 	later          int // calls that the host answers later
 	streams        int // ends of streams and futures that the host holds
 	calls          []*hostCall
+	resources      []*resource    // handles that are gone
 	flats          []*values      // of tasks that have ended
 	followUps      fifo[followUp] // what the host hears after the operation that runs
 }

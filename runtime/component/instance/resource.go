@@ -30,9 +30,33 @@ func (c *component) resource(i uint32, of *types.Resource) *resource {
 	return h
 }
 
+// addResource makes a handle, of the memory of one that is gone if there is one.
+func (c *component) addResource(r resource) uint32 {
+	x := c.x
+	var h *resource
+	if n := len(x.resources); n > 0 {
+		h, x.resources = x.resources[n-1], x.resources[:n-1]
+	} else {
+		h = new(resource)
+	}
+	*h = r
+	return c.addHandle(h)
+}
+
+// gone keeps the memory of a handle that is in no table any more, and not lent. It returns what the
+// handle was.
+func (x *Instance) gone(h *resource) resource {
+	r := *h
+	*h = resource{}
+	if len(x.resources) < idleResources {
+		x.resources = append(x.resources, h)
+	}
+	return r
+}
+
 func resourceNew(c *component, f *link.Function, v *values, _ []byte) {
 	c.mustLeave()
-	i := c.addHandle(&resource{of: f.Resource, rep: canon.Handle{Rep: v.u32(0)}, own: true})
+	i := c.addResource(resource{of: f.Resource, rep: canon.Handle{Rep: v.u32(0)}, own: true})
 	v.set(0, i)
 }
 
@@ -49,11 +73,12 @@ func resourceDrop(c *component, f *link.Function, v *values, _ []byte) {
 	if h.lends != 0 {
 		canon.Trapf("the guest drops a handle that it has lent to a call")
 	}
-	if h.own {
-		c.x.destroy(h.of, h.rep, c)
+	r := c.x.gone(h)
+	if r.own {
+		c.x.destroy(r.of, r.rep, c)
 		return
 	}
-	h.scope.borrows--
+	r.scope.borrows--
 }
 
 var destructorType = types.NewFunc(types.Func{Params: []types.Param{{Label: "rep", Type: types.Prim(types.U32)}}})

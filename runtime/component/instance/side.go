@@ -75,7 +75,7 @@ func (s *side) liftOwn(t *types.Type, i uint32) canon.Handle {
 	case !h.own:
 		canon.Trapf("the guest gives away a handle that it only borrowed")
 	}
-	return h.rep
+	return s.in.x.gone(h).rep
 }
 
 // liftEnd takes the readable end of a stream or future.
@@ -106,7 +106,7 @@ func endWord(t *types.Type) string {
 func (s *side) LowerHandle(t *types.Type, h canon.Handle) uint32 {
 	switch t.Kind {
 	case types.Own:
-		return s.in.addHandle(&resource{of: t.Resource, rep: h, own: true})
+		return s.in.addResource(resource{of: t.Resource, rep: h, own: true})
 	case types.Borrow:
 		return s.lowerBorrow(t, h)
 	case types.ErrorContext:
@@ -125,5 +125,5 @@ func (s *side) lowerBorrow(t *types.Type, h canon.Handle) uint32 {
 		return h.Rep
 	}
 	s.task.borrows++
-	return s.in.addHandle(&resource{of: t.Resource, rep: h, scope: s.task})
+	return s.in.addResource(resource{of: t.Resource, rep: h, scope: s.task})
 }

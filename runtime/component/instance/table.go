@@ -25,7 +25,7 @@ func (t *table[T]) add(e T) uint32 {
 		return i
 	}
 	if len(t.elements) == 0 {
-		t.elements = make([]T, 1, 4)
+		t.elements, t.free = make([]T, 1, 8), make([]uint32, 0, 8)
 	}
 	t.elements = append(t.elements, e)
 	return uint32(len(t.elements) - 1)

@@ -24,8 +24,8 @@ const (
 // Set has the descriptors that a guest has open by one version of WASI. Like the guest it belongs
 // to one thread.
 type Set struct {
-	open map[*Descriptor]struct{}
-	root *Descriptor
+	open map[*Descriptor]struct{} // nil before the first, and after Close
+	root Descriptor
 }
 
 // Descriptor is an open file or directory.
@@ -38,9 +38,16 @@ type Descriptor struct {
 
 // NewSet makes a set for a guest, which was made with Config.Confined.
 func NewSet(g *wasi.Guest) *Set {
-	s := &Set{open: map[*Descriptor]struct{}{}}
-	s.root = &Descriptor{set: s, object: g.Root(), flags: directoryFlags(g.Root(), MutateDirectory)}
+	s := &Set{}
+	s.root = Descriptor{set: s, object: g.Root(), flags: directoryFlags(g.Root(), MutateDirectory)}
 	return s
+}
+
+func (s *Set) add(d *Descriptor) {
+	if s.open == nil {
+		s.open = map[*Descriptor]struct{}{}
+	}
+	s.open[d] = struct{}{}
 }
 
 // directoryFlags are those of a directory that was opened with some.
@@ -52,15 +59,13 @@ func directoryFlags(d *wasi.Directory, asked Flags) Flags {
 }
 
 // Root returns the descriptor of "/", which is always the same one and stays open.
-func (s *Set) Root() *Descriptor { return s.root }
+func (s *Set) Root() *Descriptor { return &s.root }
 
 // Close closes all descriptors. The guest has ended. It does not wait for slow calls.
 func (s *Set) Close() error {
-	ended, end := context.WithCancel(context.Background())
-	end()
 	var errs []error
 	for d := range s.open {
-		if err := d.object.Close(ended); !errors.Is(err, wasi.ErrKilled) {
+		if err := d.object.Close(wasi.Ended); !errors.Is(err, wasi.ErrKilled) {
 			errs = append(errs, err)
 		}
 	}
@@ -74,7 +79,7 @@ func (d *Descriptor) Use() { d.users++ }
 // Done ends a use, the first of which is the guest's handle. After the last one the descriptor is
 // closed. Close waits while the kernel frees a large file.
 func (d *Descriptor) Done(ctx context.Context) error {
-	if d.users--; d.users > 0 || d == d.set.root {
+	if d.users--; d.users > 0 || d == &d.set.root {
 		return nil
 	}
 	if _, open := d.set.open[d]; !open {

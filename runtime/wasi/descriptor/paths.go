@@ -60,7 +60,7 @@ func (d *Descriptor) Open(ctx context.Context, path string, follow bool, how Ope
 		flags &^= MutateDirectory
 	}
 	opened := &Descriptor{set: d.set, object: object, flags: flags, users: 1}
-	d.set.open[opened] = struct{}{}
+	d.set.add(opened)
 	return opened, nil
 }
 

@@ -46,8 +46,10 @@ type Memory interface {
 const (
 	// PipeSize is how many bytes a pipe holds.
 	PipeSize = 64 << 10
-	// pipeStart is how many it holds at first.
+	// pipeStart is how many it holds at first, if it is not known how many come.
 	pipeStart = 4 << 10
+	// pipeLeast is how many it holds at first, if no more are known to come.
+	pipeLeast = 512
 )
 
 // Errors of a pipe.
@@ -61,6 +63,11 @@ var (
 // Space returns room for bytes, of which Commit then says how many are there. It is empty if there
 // is none. The error says why the reader reads no more.
 func (p *Pipe) Space() ([]byte, error) {
+	return p.space(pipeStart)
+}
+
+// space is Space. wanted is how large a first ring is, or more.
+func (p *Pipe) space(wanted int) ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.gone != nil {
@@ -72,7 +79,7 @@ func (p *Pipe) Space() ([]byte, error) {
 	if p.n == 0 {
 		p.from = 0 // not in Discard: the writer may have got its Space, and commits it after that
 	}
-	if p.n == len(p.ring) && !p.grow() {
+	if p.n == len(p.ring) && !p.grow(wanted) {
 		return nil, ErrNoMemory
 	}
 	at := (p.from + p.n) % max(len(p.ring), 1)
@@ -82,21 +89,29 @@ func (p *Pipe) Space() ([]byte, error) {
 	return p.ring[at:], nil
 }
 
-// grow makes a full ring larger, if it may be. It returns false if there is no memory for one.
-func (p *Pipe) grow() bool {
-	size := min(max(len(p.ring)*4, pipeStart), PipeSize)
+// grow makes a full ring larger, if it may be: to what is wanted, if there is memory for that. It
+// returns false if there is no memory for a ring.
+func (p *Pipe) grow(wanted int) bool {
+	size := min(max(len(p.ring)*4, wanted), PipeSize)
 	if size == len(p.ring) {
 		return true
 	}
-	p.refused = p.Memory != nil && !p.Memory.Take(size-len(p.ring))
-	if p.refused {
-		return len(p.ring) > 0
+	if !p.take(size) {
+		size = min(max(len(p.ring)*4, pipeStart), size)
+		if p.refused = !p.take(size); p.refused {
+			return len(p.ring) > 0
+		}
 	}
 	ring := make([]byte, size)
 	n := copy(ring, p.ring[p.from:])
 	copy(ring[n:], p.ring[:p.from])
 	p.ring, p.from = ring, 0
 	return true
+}
+
+// take takes the memory for a ring of a size, in the place of the one that there is.
+func (p *Pipe) take(size int) bool {
+	return p.Memory == nil || p.Memory.Take(size-len(p.ring))
 }
 
 // free is how many bytes Space can give, if there is memory for them.
@@ -142,7 +157,7 @@ func (p *Pipe) Commit(n int) {
 // wasi.ErrWouldBlock if there is none, or that of Space.
 func (p *Pipe) Write(b []byte) (written int, err error) {
 	for written < len(b) {
-		space, err := p.Space()
+		space, err := p.space(sizeFor(len(b) - written))
 		if err != nil {
 			return written, err
 		}
@@ -157,6 +172,15 @@ func (p *Pipe) Write(b []byte) (written int, err error) {
 		written += n
 	}
 	return written, nil
+}
+
+// sizeFor is the size of a ring for n bytes: most answers are small, and are written at once.
+func sizeFor(n int) int {
+	size := pipeLeast
+	for size < n && size < PipeSize {
+		size *= 2
+	}
+	return size
 }
 
 // End ends the body: with trailers, or with an error. Only the first call counts.

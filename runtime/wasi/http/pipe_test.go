@@ -272,3 +272,27 @@ func TestBegin(t *testing.T) {
 		t.Errorf("the reader has %q, %v, and the body began %d times", all, err, began)
 	}
 }
+
+// TestPipeSmall: the memory of a pipe is as large as what is written to it at once, and what has no
+// memory for that takes what there is.
+func TestPipeSmall(t *testing.T) {
+	for _, test := range []struct{ has, writes, takes, wrote int }{
+		{1 << 20, 6, 512, 6},
+		{1 << 20, 513, 1024, 513},
+		{1 << 20, 40_000, http.PipeSize, 40_000},
+		{1 << 20, 100_000, http.PipeSize, http.PipeSize},
+		{5000, 40_000, 4096, 4096},
+		{511, 6, 0, 0},
+	} {
+		m := &purse{left: test.has}
+		p := &http.Pipe{Memory: m}
+		n, err := p.Write(make([]byte, test.writes))
+		if n != test.wrote || m.left != test.has-test.takes || (err != nil) != (n == 0) {
+			t.Errorf("%d bytes with memory for %d: %d were written, %v, %d of memory taken", test.writes, test.has, n, err, test.has-m.left)
+		}
+		p.Free()
+		if m.left != test.has {
+			t.Errorf("%d bytes: %d of memory were kept", test.writes, test.has-m.left)
+		}
+	}
+}

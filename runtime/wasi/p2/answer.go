@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/typed"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
@@ -97,7 +98,7 @@ func (r *outgoingResponse) SetStatusCode(_ context.Context, code bindings.Status
 
 // Body implements bindings.OutgoingResponse. A response has one body.
 func (r *outgoingResponse) Body(context.Context) (bindings.OutgoingBody, error) {
-	return r.body(&outflow{host: r.host, response: r, early: true, declared: r.length()})
+	return r.body(&outflow{host: r.host, response: r, early: true, declared: r.length(), flushed: time.Now()})
 }
 
 // Drop implements typed.Resource. Without its response, what is written to a body is for no one.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
 )
@@ -22,6 +23,7 @@ type outflow struct {
 	declared int64             // how many bytes there have to be, or less than 0
 	written  uint64
 	trailers []field
+	flushed  time.Time
 	end      error // why no more can be written: nil for a body that is open, io.EOF for a whole one
 }
 
@@ -117,9 +119,14 @@ func (o *outflow) pass(ctx context.Context, p []byte) (int, error) {
 	}
 }
 
+// flushEvery is how often a flush tells the server. Most guests flush what is the end of a body, or
+// each of many pieces. What is left is told when the guest waits, and at the end.
+const flushEvery = 2 * time.Millisecond
+
 // flush tells the server of what was written.
 func (o *outflow) flush() error {
-	if o.end == nil && o.exchange != nil {
+	if now := time.Now(); o.end == nil && o.exchange != nil && now.Sub(o.flushed) >= flushEvery {
+		o.flushed = now
 		o.exchange.Publish()
 	}
 	_, err := o.room()
