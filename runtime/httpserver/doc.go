@@ -21,10 +21,10 @@
 //
 // # Memory
 //
-// What connections and heads of requests hold is taken from Config.Memory, as measured: 4096 clients
-// could make net/http hold 3 GB otherwise. The memory of an HTTP/1 head follows its bytes as they
-// come. A connection of HTTP/2 has that of one head and of its tables from its start, and that of one
-// buffer while it has requests with bodies.
+// What connections and heads of requests hold is taken from Config.Memory, as measured: 4096
+// clients could make net/http hold 3 GB otherwise. The memory of an HTTP/1 head follows its bytes
+// as they come. A connection of HTTP/2 has that of one head and of its tables from its start, and
+// that of one buffer while it has requests with bodies.
 //
 // # Ending
 //

@@ -13,8 +13,8 @@ type Memory interface {
 	Give(n int)
 }
 
-// What clients make net/http hold, in bytes, as measured: 4096 of them would have 1 GB otherwise that
-// nothing counts.
+// What clients make net/http hold, in bytes, as measured: 4096 of them would have 1 GB otherwise
+// that nothing counts.
 const (
 	// connCost is for a connection that rests, and encryptedCost what TLS adds.
 	connCost, encryptedCost = 8 << 10, 24 << 10
@@ -22,8 +22,8 @@ const (
 	twoCost = 56 << 10
 	// smallHead is a head that connCost covers.
 	smallHead = 4 << 10
-	// headCost is how often the bytes of a head are held while it comes, and fieldCost when it is there:
-	// by net/http, and by the handler.
+	// headCost is how often the bytes of a head are held while it comes, and fieldCost when it is
+	// there: by net/http, and by the handler.
 	headCost, fieldCost = 4, 2
 	// fewRequests are covered by their connections. Each one beyond has requestCost.
 	fewRequests, requestCost = 256, 8 << 10
@@ -91,8 +91,8 @@ func (c *conn) comes(head int) bool {
 	return true
 }
 
-// upload takes memory for a body of HTTP/2, of which a buffer may come before it is read; a negative
-// number gives it back. All bodies of a connection share the buffer.
+// upload takes memory for a body of HTTP/2, of which a buffer may come before it is read; a
+// negative number gives it back. All bodies of a connection share the buffer.
 func (c *conn) upload(n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

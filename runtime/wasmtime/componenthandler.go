@@ -306,23 +306,29 @@ func (c *componentHandler) record(r httpserver.Record) {
 	if !c.spec.HTTP.AccessLog {
 		return
 	}
+	c.lines.Out(accessLine(&r))
+}
+
+// accessLine is the line of an access log. Clients of HTTP/2 may send a method with any character
+// but line ends, and get 400.
+func accessLine(r *httpserver.Record) string {
 	note := ""
 	if r.Aborted {
 		note = " aborted"
 	}
-	c.lines.Out(fmt.Sprintf("%s %s %s %s %d %d %s%s", r.Client, message.Truncate(r.Method), shownPath(r.Path), r.Protocol, r.Status, r.Sent,
-		r.Duration.Round(time.Microsecond), note))
+	return fmt.Sprintf("%s %s %s %s %d %d %s%s", r.Client, shown(r.Method), shown(r.Path), r.Protocol, r.Status, r.Sent,
+		r.Duration.Round(time.Microsecond), note)
 }
 
-// shownPath is the path of a request as it can be in a line of a log: what is not printable is
-// escaped, and it has a bound.
-func shownPath(path string) string {
-	path = message.Truncate(path)
-	if !strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return path
+// shown is a text of a client as it can be in a line of a log: what is not printable is escaped,
+// and it has a bound.
+func shown(text string) string {
+	text = message.Truncate(text)
+	if !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return text
 	}
 	var b strings.Builder
-	for _, c := range []byte(path) {
+	for _, c := range []byte(text) {
 		if c <= ' ' || c > '~' {
 			fmt.Fprintf(&b, "%%%02X", c)
 			continue

@@ -7,8 +7,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestHandlerBlocks asks a guest of WASI 0.3 whose tasks wait on their stacks: several at a time in an
-// instance if that is wished, else one, as there they keep each other.
+// TestHandlerBlocks asks a guest of WASI 0.3 whose tasks wait on their stacks: several at a time in
+// an instance if that is wished, else one, as there they keep each other.
 func TestHandlerBlocks(t *testing.T) {
 	for _, requests := range []int{0, 8} {
 		const all = 6
