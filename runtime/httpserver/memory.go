@@ -13,7 +13,7 @@ type Memory interface {
 	Give(n int)
 }
 
-// What clients make net/http hold, in bytes, as measured: 4096 of them would have 1 GB otherwise
+// What clients make net/http hold, in bytes, as measured: 4096 of them would have 3 GB otherwise
 // that nothing counts.
 const (
 	// connCost is for a connection that rests, and encryptedCost what TLS adds.
