@@ -4,7 +4,10 @@ import (
 	"errors"
 	"io"
 	nethttp "net/http"
+	"slices"
 	"strconv"
+
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
@@ -81,6 +84,14 @@ func (s *session) sendHead(h *http.Head) {
 	s.w.WriteHeader(status)
 }
 
+// trailersOf are the fields that may come after a body. Those that say where a message ends, or who
+// may have it, count at its beginning only: who joins trailers with headers would believe them.
+func trailersOf(fields []http.Field) []http.Field {
+	return slices.DeleteFunc(slices.Clone(fields), func(f http.Field) bool {
+		return !httpguts.ValidTrailerHeader(nethttp.CanonicalHeaderKey(f.A))
+	})
+}
+
 // closeAfter has the connection closed after the answer if the request's body may still be read
 // while that is sent: what is then left of the body must not be taken for the next request.
 // complete says that the answer is there, and the guest most likely wants no more.
@@ -110,7 +121,7 @@ func (s *session) sendBody() {
 			s.answer.Discard(len(b))
 			continue
 		case errors.Is(err, io.EOF):
-			for _, f := range s.answer.Trailers() {
+			for _, f := range trailersOf(s.answer.Trailers()) {
 				s.w.Header().Add(nethttp.TrailerPrefix+f.A, string(f.B))
 			}
 			s.written = true
