@@ -41,7 +41,7 @@ func TestHTTPBrowser(t *testing.T) {
 			}
 			// A browser shows a plain text in an element of its own. The page of an error has others.
 			if dom := browse(t, program, "http://"+to+"/page?of=browser"); !strings.Contains(dom, ">hello\n</pre></body>") {
-				t.Errorf("the browser shows\n%s", dom)
+				t.Fatalf("the browser shows\n%s", dom)
 			}
 			testnode.Eventually(t, func() error {
 				if log := s.cluster.Kubectl(t, "logs", "-n", ns, pod.Name); !strings.Contains(log, " GET /page HTTP/1.1 200 6 ") {
