@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string) int {
 		work = serve
 	}
 	if err := work(ctx, s); err != nil {
-		fmt.Fprintf(os.Stderr, "httpbench: %v\n", err)
+		_, _ = fmt.Fprintf(os.Stderr, "httpbench: %v\n", err)
 		return 1
 	}
 	return 0
@@ -68,7 +68,7 @@ func measureAll(ctx context.Context, s settings) error {
 		return fmt.Errorf("finding the own program: %w", err)
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "server\thandler\trequests/s\t\tp50\tp99\tMiB")
+	_, _ = fmt.Fprintln(table, "server\thandler\trequests/s\t\tp50\tp99\tMiB")
 	defer func() { _ = table.Flush() }()
 	base, failed := 0.0, 0
 	for _, c := range contestants(s, own) {
@@ -78,16 +78,16 @@ func measureAll(ctx context.Context, s settings) error {
 		f, err := c.measure(ctx, s)
 		if err != nil {
 			failed++
-			fmt.Fprintf(table, "%s\t%s\tfailed\t\t\t\t\n", c.name, c.handler)
-			fmt.Fprintf(os.Stderr, "measuring %s with %s: %v\n", c.name, c.handler, err)
+			_, _ = fmt.Fprintf(table, "%s\t%s\tfailed\t\t\t\t\n", c.name, c.handler)
+			_, _ = fmt.Fprintf(os.Stderr, "measuring %s with %s: %v\n", c.name, c.handler, err)
 			continue
 		}
 		if base == 0 {
 			base = f.perSecond
 		}
-		fmt.Fprintf(table, "%s\t%s\t%.0f\t(%.3f)\t%v\t%v\t%.0f\n",
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%.0f\t(%.3f)\t%v\t%v\t%.0f\n",
 			c.name, c.handler, f.perSecond, f.perSecond/base, f.p50, f.p99, f.memory)
-		fmt.Fprintf(os.Stderr, "measured %s with %s: %.0f requests/s\n", c.name, c.handler, f.perSecond)
+		_, _ = fmt.Fprintf(os.Stderr, "measured %s with %s: %.0f requests/s\n", c.name, c.handler, f.perSecond)
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d servers could not be measured", failed)

@@ -75,7 +75,7 @@ func agentServe(program, file string, reuse int) []string {
 
 // serve is the yardstick: net/http that answers what the handlers answer.
 func serve(ctx context.Context, _ settings) error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ var address = regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+`)
 
 // start starts a server and waits until it says where it listens.
 func start(ctx context.Context, command []string) (*server, error) {
-	cmd := exec.Command(command[0], command[1:]...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...) // stop ends it
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, err

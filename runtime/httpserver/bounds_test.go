@@ -181,7 +181,7 @@ func TestBoundOfConnections(t *testing.T) {
 	}
 	close(block)
 	answer, _, err := readAnswer(bufio.NewReader(waits))
-	if err != nil || answer.StatusCode != 200 {
+	if err != nil || answer.StatusCode != http.StatusOK {
 		t.Errorf("a connection that waited: %v, %v", answer, err)
 	}
 }

@@ -135,7 +135,7 @@ func TestDrainTakesWhatWaits(t *testing.T) {
 	s.Drain()
 	close(block)
 	for i, c := range all {
-		if answer, _, err := readAnswer(bufio.NewReader(c)); err != nil || answer.StatusCode != 200 {
+		if answer, _, err := readAnswer(bufio.NewReader(c)); err != nil || answer.StatusCode != http.StatusOK {
 			t.Errorf("connection %d: %v, %v", i, answer, err)
 		}
 	}

@@ -185,7 +185,7 @@ func TestStreamsBothWays(t *testing.T) {
 	for _, p := range protocols {
 		client, url := s.client(t, p)
 		body, send := io.Pipe()
-		request, err := http.NewRequest("POST", url+"/a?b", body)
+		request, err := http.NewRequest(http.MethodPost, url+"/a?b", body)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +230,7 @@ func TestInformationalAnswersAndContinue(t *testing.T) {
 				got += fmt.Sprint(code, " ")
 				return nil
 			}}
-			request, err := http.NewRequestWithContext(httptrace.WithClientTrace(context.Background(), trace), "POST", url+path, strings.NewReader("text"))
+			request, err := http.NewRequestWithContext(httptrace.WithClientTrace(context.Background(), trace), http.MethodPost, url+path, strings.NewReader("text"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -390,14 +390,14 @@ func TestRecordAndStats(t *testing.T) {
 	})
 	for i, p := range protocols {
 		client, url := s.client(t, p)
-		request, _ := http.NewRequest("POST", url+"/path?secret", strings.NewReader("asked"))
+		request, _ := http.NewRequest(http.MethodPost, url+"/path?secret", strings.NewReader("asked"))
 		request.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 		request.Header.Set("User-Agent", "agent")
 		if _, err := client.Do(request); err != nil {
 			t.Fatal(err)
 		}
 		r := <-s.records
-		if r.Method != "POST" || r.Path != "/path" || r.Status != 201 || r.Received != 5 || r.Sent != 6 || r.Aborted || r.TLS != p.tls ||
+		if r.Method != http.MethodPost || r.Path != "/path" || r.Status != 201 || r.Received != 5 || r.Sent != 6 || r.Aborted || r.TLS != p.tls ||
 			!r.Parent.Valid || r.Parent.Flags != 1 || r.Parent.Span[0] != 0xb7 || r.UserAgent != "agent" || r.Duration <= 0 ||
 			!strings.HasPrefix(r.Client, "127.0.0.1:") || r.Host == "" {
 			t.Errorf("%s: %+v", p.name, r)

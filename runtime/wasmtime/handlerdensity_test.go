@@ -1,7 +1,6 @@
 package wasmtime
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -63,5 +62,5 @@ func BenchmarkIdleHandlers(b *testing.B) {
 	}
 	b.ReportMetric(float64(each), "bytes/handler")
 	b.ReportMetric(float64(slowest.Microseconds()), "µs-slowest")
-	b.Log(fmt.Sprintf("%d handlers, %d goroutines", n, goruntime.NumGoroutine()))
+	b.Logf("%d handlers, %d goroutines", n, goruntime.NumGoroutine())
 }

@@ -104,7 +104,7 @@ func post(client *http.Client, to, text, want string) error {
 	defer answer.Body.Close()
 	got, err := io.ReadAll(answer.Body)
 	if err != nil || answer.StatusCode != http.StatusOK || string(got) != want {
-		return fmt.Errorf("%s answers %s %q, want %q, %v", to, answer.Status, got, want, err)
+		return fmt.Errorf("%s answers %s %q, want %q, %w", to, answer.Status, got, want, err)
 	}
 	return nil
 }

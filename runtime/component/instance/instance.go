@@ -104,7 +104,7 @@ func (x *Instance) make() error {
 			of[store] = x.components[i]
 		}
 	}
-	x.catch(func() {
+	_ = x.catch(func() { // it is the fault of x
 		for _, store := range linked.Plan.Order {
 			of[store].runSteps()
 		}

@@ -3,6 +3,7 @@ package p2
 import (
 	"context"
 	"errors"
+	nethttp "net/http"
 	"strconv"
 	"time"
 
@@ -130,7 +131,7 @@ func (r *outgoingResponse) length() int64 {
 // bodiless reports whether a response may have the length of a body that it does not have: it
 // answers HEAD, or says that something has not changed (RFC 9110, 8.6).
 func (r *outgoingResponse) bodiless(e *http.Exchange) bool {
-	return r.status == 304 || e != nil && e.Method == "HEAD"
+	return r.status == 304 || e != nil && e.Method == nethttp.MethodHead
 }
 
 // answer makes it the response of an exchange. What its body has until then, follows it.

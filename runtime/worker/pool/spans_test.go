@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -70,7 +71,7 @@ func TestSpans(t *testing.T) {
 	var got tracer
 	stop := got.trace(t, p)
 	eventually.True(t, "requests come", func() bool { n, _ := got.of("r1"); return n > 0 })
-	if _, s := got.of("r1"); s.Method != "GET" || s.Path != "/a" || s.Status != 200 || s.Server != "127.0.0.1:80" || s.Trace[0] != 0x0a || s.Parent[0] != 0xb7 || s.Flags != 1 {
+	if _, s := got.of("r1"); s.Method != http.MethodGet || s.Path != "/a" || s.Status != 200 || s.Server != "127.0.0.1:80" || s.Trace[0] != 0x0a || s.Parent[0] != 0xb7 || s.Flags != 1 {
 		t.Errorf("%+v", s)
 	}
 	later := spec(t, "r2", "pod2", "answer", "r1")
@@ -105,7 +106,7 @@ func TestClaimedSpans(t *testing.T) {
 	mustStart(t, p, victim, runtime.Streams{})
 	mustStart(t, p, spec(t, "r1", "pod1", "answer", "r2"), runtime.Streams{})
 	var got tracer
-	defer got.trace(t, p)() //nolint:errcheck // the test looks at what was taken
+	defer got.trace(t, p)()
 	eventually.True(t, "requests come", func() bool { n, _ := got.of("r1"); return n > 10 })
 	if n, _ := got.of("r2"); n > 0 {
 		t.Errorf("%d requests of a run in another worker", n)
