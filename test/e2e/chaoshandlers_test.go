@@ -159,7 +159,10 @@ func (v *visitor) refused() {
 	}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(testnode.Patience); time.Now().Before(deadline) && !v.t.Failed(); <-tick.C {
+	for deadline := time.Now().Add(testnode.Patience); time.Now().Before(deadline); <-tick.C {
+		if v.t.Failed() {
+			return // the pod may still be there
+		}
 		connection, err := net.Dial("tcp", hostPort(v.ip, chaosPort))
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			return
