@@ -27,6 +27,7 @@ type conn struct {
 	rests  time.Time  // since when there is no request; zero if there is one
 	reads  bool       // it waits for bytes
 	ending bool       // it ends, as it rests
+	taken  taken
 
 	writing sync.Mutex // guards the fields below
 	armed   time.Time  // when the deadline for writing was set
@@ -247,6 +248,12 @@ func (g *guarded) Read(p []byte) (n int, err error) {
 	g.between.Store(g.guard.between())
 	if g.guard.two {
 		g.two.Store(true)
+		if !g.take(twoCost) {
+			return 0, errMemory
+		}
+	}
+	if !g.comes(g.guard.head) {
+		return 0, errMemory
 	}
 	if good == 0 && g.guard.err != nil && n > 1 {
 		return g.Read(p)

@@ -28,6 +28,7 @@ func (s *Server) remove(c *conn) {
 		s.full.Store(s.open >= s.settings.Connections)
 	}
 	s.mu.Unlock()
+	c.giveAll()
 	tell(s.freed)
 	tell(s.gone)
 	s.settle()

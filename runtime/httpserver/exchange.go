@@ -24,6 +24,8 @@ type exchange struct {
 	sent    int64
 	full    int   // bytes since the last flush, of HTTP/2
 	failed  error // of a write
+	cost    int   // the memory that it has taken
+	upload  int   // the same, of its connection
 	watch   watch // of writes, of HTTP/2
 }
 
@@ -34,7 +36,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		ResponseWriter: w, server: s, conn: own, request: r, start: time.Now(),
 		two: r.ProtoMajor == 2, head: r.Method == http.MethodHead,
 	}
-	s.active.Add(1)
+	active := s.active.Add(1)
 	whole := false
 	defer func() { x.finish(whole, recover()) }()
 	if s.closed.Load() {
@@ -46,6 +48,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	x.expects = r.Header["Expect"] != nil
 	if status := s.check(r, own); status != 0 {
 		x.refuse(status)
+	} else if !x.charge(active) {
+		x.refuse(http.StatusServiceUnavailable)
 	} else {
 		s.config.Handler.ServeHTTP(&x, x.withBody())
 	}
@@ -174,6 +178,9 @@ func (x *exchange) refuse(status int) {
 	if status == http.StatusMethodNotAllowed || status == http.StatusOK {
 		h["Allow"] = []string{allowed}
 	}
+	if status == http.StatusServiceUnavailable {
+		h["Retry-After"] = []string{"1"}
+	}
 	x.last = status != http.StatusOK
 	if x.body == nil {
 		x.expects = true // not to be read
@@ -246,6 +253,7 @@ func (x *exchange) finish(whole bool, why any) {
 		record.Parent = parseParent(r.Header["Traceparent"])
 		s.config.Record(record)
 	}
+	x.free()
 	if s.active.Add(-1) == 0 && s.closed.Load() {
 		tell(s.idle)
 	}

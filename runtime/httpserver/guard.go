@@ -22,6 +22,7 @@ type guard struct {
 
 	partial []byte // a line whose end has not come
 	left    int64  // bytes of the body or chunk that have not come
+	head    int    // bytes of a head that has no end yet
 
 	minor     byte // of HTTP/1
 	length    int64
@@ -84,7 +85,11 @@ func (g *guard) scan(p []byte) (good int) {
 				g.state = chunkEnd
 			}
 		default:
+			of := g.state
 			n := g.line(p[at:])
+			if of <= header && g.err == nil {
+				g.grow(n)
+			}
 			if g.err != nil {
 				return good
 			}
@@ -95,6 +100,21 @@ func (g *guard) scan(p []byte) (good int) {
 		}
 	}
 	return len(p)
+}
+
+// fieldSize is about what net/http holds for a field beside its bytes, a part of headCost.
+const fieldSize = 48
+
+// grow counts bytes of a head: of a line, or of a part of one.
+func (g *guard) grow(n int) {
+	switch {
+	case g.state > header || g.between(): // the head has ended
+		g.head = 0
+	case len(g.partial) == 0:
+		g.head += n + fieldSize
+	default:
+		g.head += n
+	}
 }
 
 // line takes a line, or what is there of it, and returns its length.

@@ -86,7 +86,13 @@ func (l *listener) next() (*conn, error) {
 		c, err := l.Listener.Accept()
 		switch {
 		case err == nil:
-			return l.server.add(c), nil
+			own := l.server.add(c)
+			if l.server.pay(own) {
+				return own, nil
+			}
+			own.reset()
+			own.cut()
+			l.server.remove(own)
 		case l.server.closed.Load():
 			return nil, net.ErrClosed
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -190,6 +196,11 @@ func (s *Server) acceptTLS(l *listener) {
 }
 
 func (s *Server) handshake(c *conn) {
+	if !c.take(encryptedCost) {
+		c.cut()
+		s.remove(c)
+		return
+	}
 	encrypted := tls.Server(c, s.tls)
 	ctx, cancel := context.WithTimeout(s.base, s.settings.HeaderTimeout)
 	err := encrypted.HandshakeContext(ctx)
@@ -204,6 +215,11 @@ func (s *Server) handshake(c *conn) {
 	one := &single{conn: encrypted}
 	if encrypted.ConnectionState().NegotiatedProtocol == "h2" {
 		c.two.Store(true)
+		if !c.take(twoCost) {
+			_ = encrypted.Close() // the client has no request yet
+			s.remove(c)
+			return
+		}
 	} else {
 		one.conn = &guardedTLS{newGuarded(c, encrypted)}
 	}

@@ -17,6 +17,7 @@ const (
 	sayFraming
 	sayHTTP2
 	sayPanic
+	sayMemory
 	saids
 )
 
@@ -27,6 +28,7 @@ var texts = [saids]string{
 	sayFraming:   "a client sent a request whose framing is not exact, which was refused",
 	sayHTTP2:     "a client broke the rules of HTTP/2, and its connection ends",
 	sayPanic:     "the handler of a request panicked, which is a defect of this program",
+	sayMemory:    "there is no memory for a client: it was refused",
 }
 
 // each is how often a kind of line is said.

@@ -19,13 +19,16 @@ import (
 type Config struct {
 	// Settings has the time-outs, the bounds and the certificate; what is 0 has its default.
 	Settings runtime.HTTP
-	// Handler answers. It may panic with http.ErrAbortHandler, which ends the connection of HTTP/1.1
-	// or the stream of HTTP/2.
+	// Handler answers. It may panic with http.ErrAbortHandler, which ends the connection of
+	// HTTP/1.1 or the stream of HTTP/2.
 	Handler http.Handler
 	// Record, if it is not nil, is called after each request, on its goroutine.
 	Record func(Record)
-	// ErrorLog, if it is not nil, is told of clients that break rules. It gets a few lines a minute,
-	// and none has a value of a client.
+	// Memory, if it is not nil, is from where connections and requests take what they hold. Without
+	// any, a client gets 503, or its connection is reset; one that rests ends to make room.
+	Memory Memory
+	// ErrorLog, if it is not nil, is told of clients that break rules. It gets a few lines a
+	// minute, and none has a value of a client.
 	ErrorLog func(string)
 }
 
@@ -34,8 +37,9 @@ type Server struct {
 	config   Config
 	settings runtime.HTTP
 	http     http.Server
-	// http2 serves nothing. It makes net/http's HTTP/2, which http then uses. So HTTP/2 can be told to
-	// end gracefully (GOAWAY) while HTTP/1.1 goes on: http.Shutdown would drop its next requests.
+	// http2 serves nothing. It makes net/http's HTTP/2, which http then uses. So HTTP/2 can be told
+	// to end gracefully (GOAWAY) while HTTP/1.1 goes on: http.Shutdown would drop its next
+	// requests.
 	http2 http.Server
 	tls   *tls.Config
 	says  says

@@ -57,6 +57,12 @@ func (l *lines) has(text string) bool {
 
 func newSite(t testing.TB, settings runtime.HTTP, handler http.HandlerFunc) *site {
 	t.Helper()
+	return newSiteWith(t, settings, nil, handler)
+}
+
+// newSiteWith is newSite with memory for clients.
+func newSiteWith(t testing.TB, settings runtime.HTTP, memory Memory, handler http.HandlerFunc) *site {
+	t.Helper()
 	s := &site{authority: authority.New(t, "ca"), folder: t.TempDir(), said: &lines{}, records: make(chan Record, 1000)}
 	writePair(t, s.folder, s.authority.Sign(t, x509.ExtKeyUsageServerAuth, "server"))
 	settings.Certificate = s.folder
@@ -67,6 +73,7 @@ func newSite(t testing.TB, settings runtime.HTTP, handler http.HandlerFunc) *sit
 			handler(w, r)
 		}),
 		ErrorLog: s.said.add,
+		Memory:   memory,
 		Record: func(r Record) {
 			select {
 			case s.records <- r:

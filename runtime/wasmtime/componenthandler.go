@@ -54,7 +54,29 @@ type componentHandler struct {
 	drained  bool
 }
 
-// bodyMemory counts the memory of bodies on their way. It implements http.Memory.
+// clientMemory counts what clients make the server hold. They get half of the limit, so that those
+// who only connect and send do not keep the guest from its memory. It implements httpserver.Memory.
+type clientMemory struct {
+	of   *bodyMemory
+	held atomic.Int64
+}
+
+// Take implements httpserver.Memory.
+func (m *clientMemory) Take(n int) bool {
+	if m.held.Add(int64(n)) <= m.of.account.limit.Load()/2 && m.of.Take(n) {
+		return true
+	}
+	m.held.Add(-int64(n))
+	return false
+}
+
+// Give implements httpserver.Memory.
+func (m *clientMemory) Give(n int) {
+	m.held.Add(-int64(n))
+	m.of.Give(n)
+}
+
+// bodyMemory counts the memory of bodies on their way, and of clients. It implements http.Memory.
 type bodyMemory struct {
 	account *account
 	taken   atomic.Int64
@@ -78,7 +100,7 @@ func (b *bodyMemory) Give(n int) {
 var errNoListen = errors.New("the component is an HTTP handler: name an address to serve at with --listen, such as --listen=127.0.0.1:8080")
 
 var errNoAddress = errors.New("the component is an HTTP handler, and there is no address to serve at: " +
-	`the pod has the node's address, and its ports are served with annotation krustlet-wasi.dev/listen: "true" only`)
+	`the annotation krustlet-wasi.dev/listen of the pod is "false", or the pod has the node's address and the annotation is not "true"`)
 
 func newComponentHandler(e *Engine, p *program, spec runtime.Spec, cfg wasi.Config, out *stdio.Output, h *hosted) (*componentHandler, error) {
 	c := &componentHandler{engine: e, program: p, hosted: h, spec: spec, cfg: cfg, lines: stdio.NewLines(out), machines: map[*handlerMachine]struct{}{}}
@@ -98,6 +120,9 @@ func newComponentHandler(e *Engine, p *program, spec runtime.Spec, cfg wasi.Conf
 		return nil, errors.Join(err, listen.Close(plain))
 	}
 	c.listeners = append(plain, tls...)
+	if c.cfg.Tree, err = wasi.NewTree(cfg.Mounts, cfg.WorkDir); err != nil {
+		return nil, errors.Join(err, listen.Close(c.listeners))
+	}
 	if c.cfg.Rate == nil {
 		c.cfg.Rate = wasi.NewRate(cfg.OutputRate)
 	}
@@ -126,7 +151,9 @@ func (c *componentHandler) run(pays payer, started func()) (ending, error) {
 	pool := handler.New(handler.Config{
 		Program: c.program.command, Settings: c.spec.HTTP, Make: c.make, Memory: &c.bodies, Ended: c.tell,
 	})
-	server, err := httpserver.New(httpserver.Config{Settings: c.spec.HTTP, Handler: c.traced(pool), Record: c.record, ErrorLog: c.say})
+	server, err := httpserver.New(httpserver.Config{
+		Settings: c.spec.HTTP, Handler: c.traced(pool), Memory: &clientMemory{of: &c.bodies}, Record: c.record, ErrorLog: c.say,
+	})
 	if err != nil {
 		return ending{}, fmt.Errorf("serving HTTP: %w", err)
 	}
@@ -279,23 +306,29 @@ func (c *componentHandler) record(r httpserver.Record) {
 	if !c.spec.HTTP.AccessLog {
 		return
 	}
+	c.lines.Out(accessLine(&r))
+}
+
+// accessLine is the line of an access log. Clients of HTTP/2 may send a method with any character
+// but line ends, and get 400.
+func accessLine(r *httpserver.Record) string {
 	note := ""
 	if r.Aborted {
 		note = " aborted"
 	}
-	c.lines.Out(fmt.Sprintf("%s %s %s %s %d %d %s%s", r.Client, message.Truncate(r.Method), shownPath(r.Path), r.Protocol, r.Status, r.Sent,
-		r.Duration.Round(time.Microsecond), note))
+	return fmt.Sprintf("%s %s %s %s %d %d %s%s", r.Client, shown(r.Method), shown(r.Path), r.Protocol, r.Status, r.Sent,
+		r.Duration.Round(time.Microsecond), note)
 }
 
-// shownPath is the path of a request as it can be in a line of a log: what is not printable is
-// escaped, and it has a bound.
-func shownPath(path string) string {
-	path = message.Truncate(path)
-	if !strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return path
+// shown is a text of a client as it can be in a line of a log: what is not printable is escaped,
+// and it has a bound.
+func shown(text string) string {
+	text = message.Truncate(text)
+	if !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return text
 	}
 	var b strings.Builder
-	for _, c := range []byte(path) {
+	for _, c := range []byte(text) {
 		if c <= ' ' || c > '~' {
 			fmt.Fprintf(&b, "%%%02X", c)
 			continue

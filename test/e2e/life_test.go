@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,6 +41,7 @@ type life struct {
 	cut   bool
 	runs  string // a folder with a file for each pod; every run of the main container adds a byte to it
 	other string // another image with the same guest
+	web   string // an image that is an HTTP handler
 	next  int
 	value int // the present value in the ConfigMap
 	pods  []*corev1.Pod
@@ -92,6 +94,7 @@ func newLife(t *testing.T) *life {
 		t.Fatal(err)
 	}
 	l.other = l.images.Push(t, "kitchen-again:v1", module)
+	l.web = l.images.Push(t, "web:v1", component(t, "http-kitchen-0.3"))
 	l.class(t, "wasmtime-isolated")
 	l.createConfigMap(t, l.ns, "settings", map[string]string{"value": "0"})
 	return l
@@ -324,6 +327,11 @@ func (l *life) settled() {
 		}
 		if pod.Labels["kind"] == "config" {
 			l.awaitValue(now)
+		}
+		if pod.Labels["kind"] == "handles" {
+			if code, text := get(l.t, "http://"+at(now)+"/hello"); code != http.StatusOK || text != "hello\n" {
+				l.t.Errorf("pod %s answers %d %q", pod.Name, code, text)
+			}
 		}
 	}
 	for _, name := range l.jobs {

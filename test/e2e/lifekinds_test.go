@@ -58,6 +58,12 @@ func kinds() map[string]kind {
 				{Name: "init", Image: l.kitchen, Args: []string{"echo", "init"}},
 			}
 		}),
+		"handles": goesOn(func(l *life, p *corev1.Pod) {
+			main(p, "sleep")
+			web := l.handler("web", l.web).Spec.Containers[0]
+			web.Name = "web"
+			p.Spec.Containers = append(p.Spec.Containers, web)
+		}),
 		"crash":   finite(corev1.RestartPolicyAlways, crashed, "sleep 100ms", "exit 1"),
 		"done":    finite(corev1.RestartPolicyNever, over, "sleep 300ms"),
 		"failed":  finite(corev1.RestartPolicyNever, over, "exit 3"),

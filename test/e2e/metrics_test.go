@@ -64,6 +64,7 @@ func TestMetrics(t *testing.T) {
 		"Pages":    testMetricsPages,
 		"Summary":  testSummary,
 		"Rights":   testMetricsRights,
+		"HTTP":     testHTTPTop,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -183,7 +184,9 @@ func testResourceMetrics(t *testing.T, s *suite, ns string, scraper *scraper) {
 	}
 	memory := map[string]float64{}
 	for _, m := range now["container_memory_working_set_bytes"].GetMetric() {
-		memory[label(m, "pod")] = value(m)
+		if label(m, "namespace") == ns {
+			memory[label(m, "pod")] = value(m)
+		}
 	}
 	if memory["holds"] < 100<<20 || memory["asked"] <= 0 || len(memory) != 3 {
 		t.Errorf("memory by pod: %v", memory)

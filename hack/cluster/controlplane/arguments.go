@@ -17,6 +17,10 @@ const (
 	// defaults of 20 and 50, bursts of pods would measure them, not the node.
 	clientQPS   = 200
 	clientBurst = 400
+
+	// autoscalerPeriod is how often each HorizontalPodAutoscaler looks at its pods, which is every 15
+	// seconds by default. The metrics server has new figures seldom enough.
+	autoscalerPeriod = "1s"
 )
 
 // ports are the ports on which the components listen.
@@ -139,6 +143,7 @@ func controllerManagerArguments(w *workdir, p ports, pods podRange) []string {
 		"--cluster-cidr=" + pods.String(),
 		"--node-cidr-mask-size=" + strconv.Itoa(nodeMask),
 		"--service-cluster-ip-range=" + serviceCIDR,
+		"--horizontal-pod-autoscaler-sync-period=" + autoscalerPeriod,
 		"--profiling=false",
 	}
 }

@@ -344,7 +344,9 @@
         (return)))
       (global.set $fields (call $new-fields))
       (if (i32.eq (i32.load offset=36 (local.get $r)) (i32.const 2)) (then
-        (call $answer-number (local.get $r) (i32.load offset=32 (local.get $r)))
+        (i32.store offset=40 (local.get $r) (i32.load offset=32 (local.get $r)))
+        (i32.store offset=32 (local.get $r) (i32.const 0)) ;; no zeros follow
+        (call $answer-number (local.get $r) (i32.load offset=40 (local.get $r)))
         (return)))
       (call $hello (local.get $r) (i32.const 200)))
     ;; written says what comes after all bytes are written.

@@ -77,6 +77,13 @@ func (p *Program) IsCommand() bool { return p.run != nil }
 // Handles is the minor version of WASI whose HTTP handler the component is, 2 or 3, or 0.
 func (p *Program) Handles() int { return p.wasi }
 
+// Overlaps reports whether several requests can be under way in an instance without one that keeps
+// another: in WASI 0.3, if the handler waits without a stack, by a callback. There is one stack in
+// an instance of a component, on which only the call that waits last can go on.
+func (p *Program) Overlaps() bool {
+	return p.wasi == 3 && p.handle.Options.Async && p.handle.Options.Callback != link.None
+}
+
 // runOf returns the function that a command exports, or nil if it has another type.
 func runOf(exports *link.Instance, e world.Entry) *link.Func {
 	i := exports.Instance(e.Name)

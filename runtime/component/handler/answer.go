@@ -4,7 +4,10 @@ import (
 	"errors"
 	"io"
 	nethttp "net/http"
+	"slices"
 	"strconv"
+
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
@@ -76,9 +79,17 @@ func (s *session) sendHead(h *http.Head) {
 	if status < 200 || status > 999 { // net/http would panic, or wait for another one
 		status = nethttp.StatusInternalServerError
 	}
-	s.bodiless = status == nethttp.StatusNoContent || status == nethttp.StatusNotModified
+	s.bodiless = !mayHaveBody(s.r.Method, status)
 	s.began.Store(true)
 	s.w.WriteHeader(status)
+}
+
+// trailersOf are the fields that may come after a body. Those that say where a message ends, or who
+// may have it, count at its beginning only: who joins trailers with headers would believe them.
+func trailersOf(fields []http.Field) []http.Field {
+	return slices.DeleteFunc(slices.Clone(fields), func(f http.Field) bool {
+		return !httpguts.ValidTrailerHeader(nethttp.CanonicalHeaderKey(f.A))
+	})
 }
 
 // closeAfter has the connection closed after the answer if the request's body may still be read
@@ -110,7 +121,7 @@ func (s *session) sendBody() {
 			s.answer.Discard(len(b))
 			continue
 		case errors.Is(err, io.EOF):
-			for _, f := range s.answer.Trailers() {
+			for _, f := range trailersOf(s.answer.Trailers()) {
 				s.w.Header().Add(nethttp.TrailerPrefix+f.A, string(f.B))
 			}
 			s.written = true
@@ -120,6 +131,10 @@ func (s *session) sendBody() {
 			s.cutOff(err)
 			return
 		}
+		if s.bodiless && (s.flushed || s.written && s.r.Method == nethttp.MethodHead) {
+			return // over HTTP/2 the answer ends with its head, and more of it is an error
+		}
+		s.flushed = true
 		if err := s.control.Flush(); err != nil && !s.written {
 			s.cutOff(errGone)
 		}

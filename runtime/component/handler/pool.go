@@ -109,7 +109,7 @@ type grant struct {
 
 // New makes a pool. There is no instance until a request comes.
 func New(cfg Config) *Pool {
-	p := &Pool{cfg: cfg, settings: withDefaults(cfg.Settings, cfg.Program.Handles()), members: map[*member]struct{}{}, spread: 1, idle: idleTime, gone: goneGrace}
+	p := &Pool{cfg: cfg, settings: withDefaults(cfg.Settings, cfg.Program), members: map[*member]struct{}{}, spread: 1, idle: idleTime, gone: goneGrace}
 	if cfg.Program.Handles() == 3 {
 		p.spread = goruntime.GOMAXPROCS(0)
 	}
@@ -117,7 +117,7 @@ func New(cfg Config) *Pool {
 }
 
 // withDefaults sets the settings of instances that are 0.
-func withDefaults(s runtime.HTTP, wasi int) runtime.HTTP {
+func withDefaults(s runtime.HTTP, program *command.Program) runtime.HTTP {
 	set := func(n *int, d int) {
 		if *n <= 0 {
 			*n = d
@@ -133,7 +133,10 @@ func withDefaults(s runtime.HTTP, wasi int) runtime.HTTP {
 	wait(&s.QueueTimeout, runtime.DefaultHTTPQueueTimeout)
 	wait(&s.FirstByteTimeout, runtime.DefaultHTTPFirstByteTimeout)
 	wait(&s.Timeout, runtime.DefaultHTTPTimeout)
-	if wasi == 3 {
+	if program.Handles() == 3 {
+		if !program.Overlaps() {
+			set(&s.Requests, 1)
+		}
 		set(&s.Requests, runtime.DefaultHTTPRequests)
 		set(&s.Reuse, runtime.DefaultHTTPReuse3)
 	} else {

@@ -137,7 +137,7 @@ func (s *session) readBody(done chan<- struct{}) {
 		switch {
 		case errors.Is(err, io.EOF):
 			s.reading.whole.Store(true)
-			s.body.End(fieldsOf(s.r.Trailer), nil)
+			s.body.End(trailersOf(fieldsOf(s.r.Trailer)), nil)
 			return
 		case err != nil:
 			s.body.End(nil, bodyError(err))

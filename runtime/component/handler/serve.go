@@ -44,7 +44,8 @@ type session struct {
 	written bool // all was sent, or cannot be
 	failed  bool // the answer has to be cut off
 
-	bodiless bool // the status has no body: what the guest writes is dropped
+	bodiless bool // the answer has no body: what the guest writes is dropped
+	flushed  bool
 
 	// These belong to the instance's turn.
 	driving bool

@@ -87,9 +87,11 @@ func (x *Instance) hasCalls() bool {
 	return x.queue.calls.len() > 0
 }
 
-// goOn resumes a thread of a component instance, which the host has entered, and leaves it.
+// goOn resumes a thread of a component instance, which the host has entered, and leaves it. The
+// thread does not run here if its code has to run on another fiber, above that of a thread which
+// waits: where it waits, too, the loop would take that for its end.
 func (x *Instance) goOn(t *thread, in *component) {
-	if t.next == nil {
+	if t.next == nil || in.inside != nil && in.inside != x.fiber {
 		x.resume(t, false)
 		in.leaveTo(nil)
 		return

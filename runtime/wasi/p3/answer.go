@@ -45,7 +45,8 @@ func (h *Host) Respond(e *http.Exchange, r bindings.Response) {
 	x.sent, x.length = &of.sent, length
 	x.trailers = instance.ReadFuture(h.x, of.trailers.Handle, trailerCodec)
 	x.trailers.Read(x.gotTrailers)
-	e.Answer.OnGone(func() { h.x.Post(x.gone) })
+	in := h.x // it belongs to the turn, and the server calls from outside of that
+	e.Answer.OnGone(func() { in.Post(x.gone) })
 	x.note()
 	if head.Bodiless {
 		x.whole = true
