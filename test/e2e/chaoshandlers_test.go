@@ -21,9 +21,6 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// chaosPort is where the handlers of TestChaos are served. Each pod has its own address.
-const chaosPort = 8080
-
 // visitor sends requests to a handler, one after another, while agents and workers are killed. Only
 // a request to a container that is then replaced may fail.
 type visitor struct {
@@ -46,7 +43,7 @@ func (c *chaos) handler(pod *corev1.Pod, image string) {
 	pod.Annotations = map[string]string{"krustlet-wasi.dev/http-access-log": "true"}
 	main := &pod.Spec.Containers[0]
 	main.Image, main.Args = image, nil
-	main.Ports = []corev1.ContainerPort{{Name: "http", ContainerPort: chaosPort}}
+	main.Ports = []corev1.ContainerPort{{Name: "http", ContainerPort: handlerPort}}
 }
 
 // visit sends requests to a pod until leave is called. Then it waits until nothing listens at the
@@ -112,7 +109,7 @@ func (v *visitor) talk(ctx context.Context, client *http.Client) error {
 		}
 		name, text := letters(v.sent), fmt.Sprintf("request %d", v.sent)
 		v.sent++ // also if it fails: no two requests have the same name
-		if err := ask(ctx, client, "http://"+hostPort(v.ip, chaosPort)+path+name, text, want); err != nil {
+		if err := ask(ctx, client, "http://"+hostPort(v.ip, handlerPort)+path+name, text, want); err != nil {
 			return err
 		}
 		v.mu.Lock()
@@ -163,7 +160,7 @@ func (v *visitor) refused() {
 		if v.t.Failed() {
 			return // the pod may still be there
 		}
-		connection, err := net.Dial("tcp", hostPort(v.ip, chaosPort))
+		connection, err := net.Dial("tcp", hostPort(v.ip, handlerPort))
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			return
 		}
@@ -180,7 +177,7 @@ func (v *visitor) refused() {
 			}
 		}
 	}
-	v.t.Errorf("pod %s is gone, and something listens at %s", v.pod.Name, hostPort(v.ip, chaosPort))
+	v.t.Errorf("pod %s is gone, and something listens at %s", v.pod.Name, hostPort(v.ip, handlerPort))
 }
 
 // answers waits until the handler has answered more.
