@@ -9,11 +9,14 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
@@ -24,24 +27,34 @@ var (
 )
 
 // chaos is a node whose agent and workers are killed again and again, while pods are made and
-// deleted.
+// deleted, and handlers are asked.
 type chaos struct {
 	*suite
-	t    *testing.T
-	ns   string
-	rand *rand.Rand
-	next int
-	pods []*corev1.Pod
+	t        *testing.T
+	ns       string
+	rand     *rand.Rand
+	next     int
+	pods     []*corev1.Pod
+	handlers []string // images
+	visitors map[types.UID]*visitor
+	visits   sync.WaitGroup
+
+	answered, cutOff atomic.Int64 // requests to handlers
 }
 
 // TestChaos kills agents and workers at random. In every case, no line of a log is lost or doubled,
 // no container runs twice at the same time, everything runs again in the end, and the node has no
-// files of deleted pods.
+// files of deleted pods. A handler that is Ready answers, and its clients do not notice that agents
+// are killed; when its pod is gone, nothing listens at its address.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
 	s.class(t, "wasmtime-isolated")
-	c := &chaos{suite: s, t: t, ns: s.cluster.Namespace(t), rand: rand.New(rand.NewPCG(*chaosSeed, 0))}
+	c := &chaos{suite: s, t: t, ns: s.cluster.Namespace(t), rand: rand.New(rand.NewPCG(*chaosSeed, 0)), visitors: map[types.UID]*visitor{}}
+	for _, version := range []string{"0.2", "0.3"} {
+		c.handlers = append(c.handlers, s.images.Push(t, "http-kitchen-"+version+":v1", component(t, "http-kitchen-"+version)))
+	}
+	t.Cleanup(c.visits.Wait)
 	for range 6 {
 		c.add()
 	}
@@ -68,10 +81,14 @@ func TestChaos(t *testing.T) {
 			c.remove(0)
 		}
 	}
-	t.Logf("%v", done)
+	t.Logf("%v, %d handlers, %d requests answered, %d cut off", done, len(c.visitors), c.answered.Load(), c.cutOff.Load())
 	for _, pod := range c.pods {
 		c.running(pod)
-		c.checkLogs(pod)
+		if v := c.visitors[pod.UID]; v != nil {
+			v.checkAccess()
+		} else {
+			c.checkLogs(pod)
+		}
 	}
 	for len(c.pods) > 0 {
 		pod := c.pods[0]
@@ -81,11 +98,12 @@ func TestChaos(t *testing.T) {
 	// Without grace, the API server deletes the pods at once. The agent must remove their files
 	// before it is stopped.
 	c.empty("pods", "logs")
+	c.visits.Wait()
 	c.node.Stop(t)
 	c.noWorkers()
 }
 
-// add makes a pod. Every third pod has a worker of its own.
+// add makes a pod. Every third pod has a worker of its own, and every second one is a handler.
 func (c *chaos) add() {
 	c.t.Helper()
 	pod := c.pod(fmt.Sprintf("pod-%d", c.next), c.kitchen, "count")
@@ -95,11 +113,22 @@ func (c *chaos) add() {
 	}
 	zero := int64(0)
 	pod.Spec.TerminationGracePeriodSeconds = &zero
-	c.pods = append(c.pods, c.create(c.t, c.ns, pod))
+	kind := c.next % 4
+	if kind < 2 {
+		c.handler(pod, c.handlers[kind])
+	}
+	pod = c.create(c.t, c.ns, pod)
+	c.pods = append(c.pods, pod)
+	if kind < 2 {
+		c.visit(pod, c.rand.IntN(2) == 0)
+	}
 }
 
 func (c *chaos) remove(i int) {
 	c.t.Helper()
+	if v := c.visitors[c.pods[i].UID]; v != nil {
+		v.leave()
+	}
 	c.delete(c.t, c.pods[i])
 	c.pods = append(c.pods[:i:i], c.pods[i+1:]...)
 }
@@ -142,7 +171,7 @@ func (c *chaos) follow() {
 	})
 }
 
-// running waits until the pod's guest runs, and prints.
+// running waits until the pod's guest runs. A handler answers then.
 func (c *chaos) running(pod *corev1.Pod) {
 	c.t.Helper()
 	testnode.Eventually(c.t, func() error {
@@ -155,6 +184,9 @@ func (c *chaos) running(pod *corev1.Pod) {
 		}
 		return nil
 	})
+	if v := c.visitors[pod.UID]; v != nil {
+		v.answers()
+	}
 }
 
 // checkLogs checks all logs of a running pod: each counts from 0, and only the last one grows.
