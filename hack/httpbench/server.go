@@ -161,7 +161,7 @@ func (s *server) stop() {
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	timer := time.AfterFunc(endTime, func() { _ = s.cmd.Process.Kill() })
 	defer timer.Stop()
-	<-s.read
+	<-s.read //nolint:errcheck // why it was read no more is of no use now
 	_ = s.cmd.Wait()
 }
 
