@@ -250,7 +250,6 @@ func (x *exchange) finish(whole bool, why any) {
 	if s.config.Record != nil {
 		record.Path, _, _ = strings.Cut(r.RequestURI, "?")
 		record.UserAgent = r.Header.Get("User-Agent")
-		record.Parent = parseParent(r.Header["Traceparent"])
 		s.config.Record(record)
 	}
 	x.free()
