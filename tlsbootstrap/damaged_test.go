@@ -322,7 +322,8 @@ func TestJoinAgainWhenTheAPIServerRefuses(t *testing.T) {
 func TestClientExpiresWhileRunning(t *testing.T) {
 	w := newWorld(t)
 	server, _ := clusterServer(t, w)
-	certPEM, keyPEM := w.pair(time.Second, x509.ExtKeyUsageClientAuth)
+	// A certificate has whole seconds, and Join must come before its end.
+	certPEM, keyPEM := w.pair(5*time.Second, x509.ExtKeyUsageClientAuth)
 	if err := writeKubeconfig(w.cfg, server, certPEM, keyPEM); err != nil {
 		t.Fatal(err)
 	}

@@ -226,5 +226,5 @@ func TestHTTPAtNodeAddress(t *testing.T) {
 		t.Errorf("%d %q", code, text)
 	}
 	s.awaitEvents(t, silent, "Failed Error: starting the guest: the component is an HTTP handler, and there is no address to serve at: "+
-		`the pod has the node's address, and its ports are served with annotation krustlet-wasi.dev/listen: "true" only`)
+		`the annotation krustlet-wasi.dev/listen of the pod is "false", or the pod has the node's address and the annotation is not "true"`)
 }
