@@ -400,7 +400,10 @@ func (w *podActions) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Contai
 	if err != nil {
 		return runtime.Spec{}, err
 	}
-	return spec, w.addHTTP(ctx, &spec, pod, c, module, at)
+	if err := w.addHTTP(ctx, &spec, pod, c, module, at); err != nil {
+		return runtime.Spec{}, err
+	}
+	return spec, nil
 }
 
 // temporary reports whether a start may succeed the next time, and the error is not the module's

@@ -1,6 +1,9 @@
 package runtime
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // HTTP says how a guest that is an HTTP handler is served. Other guests do not look at it. A number
 // or duration of 0 means the default below.
@@ -58,6 +61,23 @@ const (
 	DefaultHTTPMaxBody          = -1
 	DefaultHTTPConnections      = 4096
 )
+
+// WithDefaults returns the settings with the defaults for what is 0, but for Requests and Reuse,
+// whose defaults depend on the component.
+func (h HTTP) WithDefaults() HTTP {
+	h.Instances = cmp.Or(h.Instances, DefaultHTTPInstances)
+	h.Queue = cmp.Or(h.Queue, DefaultHTTPQueue)
+	h.QueueTimeout = cmp.Or(h.QueueTimeout, DefaultHTTPQueueTimeout)
+	h.HeaderTimeout = cmp.Or(h.HeaderTimeout, DefaultHTTPHeaderTimeout)
+	h.IdleTimeout = cmp.Or(h.IdleTimeout, DefaultHTTPIdleTimeout)
+	h.FirstByteTimeout = cmp.Or(h.FirstByteTimeout, DefaultHTTPFirstByteTimeout)
+	h.Timeout = cmp.Or(h.Timeout, DefaultHTTPTimeout)
+	h.StallTimeout = cmp.Or(h.StallTimeout, DefaultHTTPStallTimeout)
+	h.MaxHeader = cmp.Or(h.MaxHeader, DefaultHTTPMaxHeader)
+	h.MaxBody = cmp.Or(h.MaxBody, DefaultHTTPMaxBody)
+	h.Connections = cmp.Or(h.Connections, DefaultHTTPConnections)
+	return h
+}
 
 // HTTPStats are what a guest that is an HTTP handler has done since its start. Once returned, it is
 // never changed.

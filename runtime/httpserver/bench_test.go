@@ -8,6 +8,8 @@ import (
 	goruntime "runtime"
 	"testing"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 )
 
 // BenchmarkAgainstNetHTTP prints the time of a request as a ratio to that of net/http alone. Both
@@ -75,7 +77,7 @@ func BenchmarkIdle(b *testing.B) {
 			s.Serve(listenLoopback(b))
 			all = append(all, s)
 		}
-		time.Sleep(100 * time.Millisecond) // the accept loops begin
+		eventually.True(b, "the accept loops begin", func() bool { return goruntime.NumGoroutine() >= routines+n })
 		goruntime.GC()
 		goruntime.ReadMemStats(&after)
 		used := after.HeapAlloc + after.StackInuse - before.HeapAlloc - before.StackInuse

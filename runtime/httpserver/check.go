@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 const (
@@ -21,7 +23,7 @@ func (s *Server) check(r *http.Request, own *conn) (status int) {
 		return http.StatusHTTPVersionNotSupported // the beginning of HTTP/2 where that is not spoken
 	case r.Method == http.MethodConnect:
 		return http.StatusNotImplemented
-	case !isToken(r.Method):
+	case !httpguts.ValidHeaderFieldName(r.Method): // net/http does not look at it in HTTP/2
 		return http.StatusBadRequest
 	case r.Method == http.MethodTrace: // it would show a script the credentials that a browser adds
 		return http.StatusMethodNotAllowed
@@ -124,22 +126,6 @@ func validHost(text string) bool {
 
 func isAlnum(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z'
-}
-
-// isToken reports whether the text is a token of HTTP. net/http does not look at that in HTTP/2.
-func isToken(text string) bool {
-	switch text {
-	case "":
-		return false
-	case http.MethodGet, http.MethodPost, http.MethodHead, http.MethodPut, http.MethodDelete:
-		return true
-	}
-	for i := range len(text) {
-		if !isAlnum(text[i]) && strings.IndexByte("!#$%&'*+-.^_`|~", text[i]) < 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // hopByHop are fields that concern only the connection. No upgrade of it is supported.

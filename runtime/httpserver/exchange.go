@@ -239,8 +239,8 @@ func (x *exchange) finish(whole bool, why any) {
 		}
 	}
 	record := Record{
-		Method: r.Method, Host: r.Host, Protocol: r.Proto, Client: r.RemoteAddr, TLS: r.TLS != nil,
-		Status: x.status, Sent: x.sent, Start: x.start, Duration: time.Since(x.start),
+		Method: r.Method, Protocol: r.Proto, Client: r.RemoteAddr,
+		Status: x.status, Sent: x.sent, Duration: time.Since(x.start),
 		Aborted: !whole || x.failed != nil,
 	}
 	if x.body != nil {
@@ -249,7 +249,6 @@ func (x *exchange) finish(whole bool, why any) {
 	s.count.add(&record)
 	if s.config.Record != nil {
 		record.Path, _, _ = strings.Cut(r.RequestURI, "?")
-		record.UserAgent = r.Header.Get("User-Agent")
 		s.config.Record(record)
 	}
 	x.free()

@@ -1,7 +1,6 @@
 package httpserver
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -80,7 +79,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("making an HTTP server: it has no handler")
 	}
 	s := &Server{
-		config: cfg, settings: withDefaults(cfg.Settings),
+		config: cfg, settings: cfg.Settings.WithDefaults(),
 		idle: make(chan struct{}, 1), freed: make(chan struct{}, 1), gone: make(chan struct{}, 1), drained: make(chan struct{}),
 	}
 	s.says.to = cfg.ErrorLog
@@ -98,17 +97,6 @@ func New(cfg Config) (*Server, error) {
 	s.base, s.end = context.WithCancel(context.Background())
 	s.setUp()
 	return s, nil
-}
-
-// withDefaults fills in what is 0.
-func withDefaults(h runtime.HTTP) runtime.HTTP {
-	h.HeaderTimeout = cmp.Or(h.HeaderTimeout, runtime.DefaultHTTPHeaderTimeout)
-	h.IdleTimeout = cmp.Or(h.IdleTimeout, runtime.DefaultHTTPIdleTimeout)
-	h.StallTimeout = cmp.Or(h.StallTimeout, runtime.DefaultHTTPStallTimeout)
-	h.MaxHeader = cmp.Or(h.MaxHeader, runtime.DefaultHTTPMaxHeader)
-	h.MaxBody = cmp.Or(h.MaxBody, runtime.DefaultHTTPMaxBody)
-	h.Connections = cmp.Or(h.Connections, runtime.DefaultHTTPConnections)
-	return h
 }
 
 func (s *Server) setUp() {

@@ -2,6 +2,7 @@ package spans
 
 import (
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -45,4 +46,9 @@ func parse(values []string) (span runtime.HTTPSpan, ok bool) {
 	}
 	span.Flags = flags[0]
 	return span, true
+}
+
+// Format is the header traceparent for what a request causes.
+func Format(span runtime.HTTPSpan) string {
+	return fmt.Sprintf("00-%x-%x-%02x", span.Trace, span.Span, span.Flags)
 }

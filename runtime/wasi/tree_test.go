@@ -31,7 +31,7 @@ func TestTree(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(root, "etc"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	tree, err := NewTree(mounts, "/work/here")
+	tree, err := NewTree(mounts, "/srv/here")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestTree(t *testing.T) {
 }
 
 func useTree(t *testing.T, tree *Tree, i int) {
-	g, err := New(Config{Tree: tree, WorkDir: "/work/here", Confined: true})
+	g, err := New(Config{Tree: tree, WorkDir: "/srv/here", Confined: true})
 	if err != nil {
 		t.Error(err)
 		return

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -47,54 +44,10 @@ type componentHandler struct {
 	mu       sync.Mutex
 	server   *httpserver.Server // nil before the start
 	pool     *handler.Pool      // likewise
-	account  *account
 	bodies   bodyMemory
 	machines map[*handlerMachine]struct{}
 	spent    runtime.Stats // by machines that are closed
 	drained  bool
-}
-
-// clientMemory counts what clients make the server hold. They get half of the limit, so that those
-// who only connect and send do not keep the guest from its memory. It implements httpserver.Memory.
-type clientMemory struct {
-	of   *bodyMemory
-	held atomic.Int64
-}
-
-// Take implements httpserver.Memory.
-func (m *clientMemory) Take(n int) bool {
-	if m.held.Add(int64(n)) <= m.of.account.limit.Load()/2 && m.of.Take(n) {
-		return true
-	}
-	m.held.Add(-int64(n))
-	return false
-}
-
-// Give implements httpserver.Memory.
-func (m *clientMemory) Give(n int) {
-	m.held.Add(-int64(n))
-	m.of.Give(n)
-}
-
-// bodyMemory counts the memory of bodies on their way, and of clients. It implements http.Memory.
-type bodyMemory struct {
-	account *account
-	taken   atomic.Int64
-}
-
-// Take implements http.Memory.
-func (b *bodyMemory) Take(n int) bool {
-	if !b.account.take(n) {
-		return false
-	}
-	b.taken.Add(int64(n))
-	return true
-}
-
-// Give implements http.Memory.
-func (b *bodyMemory) Give(n int) {
-	b.account.give(n)
-	b.taken.Add(-int64(n))
 }
 
 var errNoListen = errors.New("the component is an HTTP handler: name an address to serve at with --listen, such as --listen=127.0.0.1:8080")
@@ -123,9 +76,7 @@ func newComponentHandler(e *Engine, p *program, spec runtime.Spec, cfg wasi.Conf
 	if c.cfg.Tree, err = wasi.NewTree(cfg.Mounts, cfg.WorkDir); err != nil {
 		return nil, errors.Join(err, listen.Close(c.listeners))
 	}
-	if c.cfg.Rate == nil {
-		c.cfg.Rate = wasi.NewRate(cfg.OutputRate)
-	}
+	c.cfg.Rate = wasi.NewRate(cfg.OutputRate) // of all instances together
 	return c, nil
 }
 
@@ -149,16 +100,19 @@ func (c *componentHandler) resident() bool { return false }
 func (c *componentHandler) run(pays payer, started func()) (ending, error) {
 	c.bodies.account = pays.account
 	pool := handler.New(handler.Config{
-		Program: c.program.command, Settings: c.spec.HTTP, Make: c.make, Memory: &c.bodies, Ended: c.tell,
+		Program: c.program.command, Settings: c.spec.HTTP, Make: c.make, Memory: &c.bodies,
+		Ended: c.tell, Failed: c.tellFailed,
 	})
-	server, err := httpserver.New(httpserver.Config{
-		Settings: c.spec.HTTP, Handler: c.traced(pool), Memory: &clientMemory{of: &c.bodies}, Record: c.record, ErrorLog: c.say,
-	})
+	cfg := httpserver.Config{Settings: c.spec.HTTP, Handler: c.traced(pool), Memory: &clientMemory{of: &c.bodies}, ErrorLog: c.lines.Line}
+	if c.spec.HTTP.AccessLog {
+		cfg.Record = func(r httpserver.Record) { c.lines.Out(r.Line()) }
+	}
+	server, err := httpserver.New(cfg)
 	if err != nil {
 		return ending{}, fmt.Errorf("serving HTTP: %w", err)
 	}
 	c.mu.Lock()
-	c.server, c.pool, c.account = server, pool, pays.account
+	c.server, c.pool = server, pool
 	if c.drained {
 		server.Drain()
 	}
@@ -218,7 +172,7 @@ func (c *componentHandler) make(number uint64) (handler.Machine, *command.Host, 
 	if len(c.machines) > 0 {
 		beside = plan.needs.instance + besideInstance
 	}
-	m.machine, err = e.newMachineBeside(plan, &hosted{ctx: ctx, pace: c.hosted.pace}, c.account, beside)
+	m.machine, err = e.newMachineBeside(plan, &hosted{ctx: ctx, pace: c.hosted.pace}, c.bodies.account, beside)
 	if err == nil {
 		c.machines[m] = struct{}{}
 		m.shared.limit(c.hosted.pace.Limited())
@@ -286,7 +240,7 @@ func (c *componentHandler) tell(number uint64, cause handler.Cause, err error) {
 			text = "the guest has exited" // by its own will
 		}
 	case handler.NoMemory:
-		text = outOfMemory(exitOf(err, byHost(err), false), pastLimit, c.account.limit.Load()).Message
+		text = outOfMemory(exitOf(err, byHost(err), false), pastLimit, c.bodies.account.limit.Load()).Message
 	case handler.TimedOut:
 		text = "stopped: a request has taken too long"
 	case handler.Stopped:
@@ -295,47 +249,15 @@ func (c *componentHandler) tell(number uint64, cause handler.Cause, err error) {
 	if p := panicked(err); p != nil {
 		c.engine.cfg.Log.Error("a host call panicked", zap.String("run", c.spec.ID), zap.Error(p), zap.ByteString("stack", p.stack))
 	}
-	c.say(message.Truncate(fmt.Sprintf("HTTP instance %d: %s", number, text)))
+	c.say(number, text)
 }
 
-// say writes a line to the guest's log.
-func (c *componentHandler) say(text string) { c.lines.Line(text) }
+// tellFailed writes to the guest's log what is wrong with an answer.
+func (c *componentHandler) tellFailed(number uint64, err error) { c.say(number, err.Error()) }
 
-// record hears of a request that has ended.
-func (c *componentHandler) record(r httpserver.Record) {
-	if !c.spec.HTTP.AccessLog {
-		return
-	}
-	c.lines.Out(accessLine(&r))
-}
-
-// accessLine is the line of an access log. Clients of HTTP/2 may send a method with any character
-// but line ends, and get 400.
-func accessLine(r *httpserver.Record) string {
-	note := ""
-	if r.Aborted {
-		note = " aborted"
-	}
-	return fmt.Sprintf("%s %s %s %s %d %d %s%s", r.Client, shown(r.Method), shown(r.Path), r.Protocol, r.Status, r.Sent,
-		r.Duration.Round(time.Microsecond), note)
-}
-
-// shown is a text of a client as it can be in a line of a log: what is not printable is escaped,
-// and it has a bound.
-func shown(text string) string {
-	text = message.Truncate(text)
-	if !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return text
-	}
-	var b strings.Builder
-	for _, c := range []byte(text) {
-		if c <= ' ' || c > '~' {
-			fmt.Fprintf(&b, "%%%02X", c)
-			continue
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
+// say writes what concerns an instance to the guest's log.
+func (c *componentHandler) say(number uint64, text string) {
+	c.lines.Line(message.Truncate(fmt.Sprintf("HTTP instance %d: %s", number, text)))
 }
 
 // stats implements work.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
-	"github.com/krustlet-go/krustlet-wasi/runtime/httpserver"
 )
 
 // TestHandlerPaysForItsClients has clients that send heads without an end. Their memory is the
@@ -28,15 +27,4 @@ func TestHandlerPaysForItsClients(t *testing.T) {
 		t.Errorf("clients have taken %d bytes of %d", used-before, limit)
 	}
 	s.get("/").wants(t, 200, "hello\n")
-}
-
-// TestAccessLineHasItsFields has a method and a path that would be other fields, or none.
-func TestAccessLineHasItsFields(t *testing.T) {
-	line := accessLine(&httpserver.Record{
-		Client: "127.0.0.1:5", Method: "GET / HTTP/2.0 200\t5 1ms\x9b2K", Path: "/a\x1b b\xff", Protocol: "HTTP/2.0", Status: 400,
-	})
-	const want = "127.0.0.1:5 GET%20/%20HTTP/2.0%20200%095%201ms%9B2K /a%1B%20b%FF HTTP/2.0 400 0 0s"
-	if line != want {
-		t.Errorf("the line is %q, not %q", line, want)
-	}
 }

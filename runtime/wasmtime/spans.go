@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/spans"
 )
 
 // traceparent is the field by which a span is passed on.
@@ -20,7 +21,7 @@ func (c *componentHandler) traced(h http.Handler) http.Handler {
 			h.ServeHTTP(w, r)
 			return
 		}
-		r.Header.Set(traceparent, fmt.Sprintf("00-%x-%x-%02x", span.Trace, span.Span, span.Flags))
+		r.Header.Set(traceparent, spans.Format(span))
 		span.Run, span.Method, span.Path = c.spec.ID, r.Method, r.URL.EscapedPath()
 		if local, ok := r.Context().Value(http.LocalAddrContextKey).(fmt.Stringer); ok {
 			span.Server = local.String()

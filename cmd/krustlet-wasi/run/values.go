@@ -178,7 +178,7 @@ func parseHTTP(h *runtime.HTTP, values []string) error {
 	for _, v := range values {
 		name, value, ok := strings.Cut(v, "=")
 		if !ok {
-			errs = append(errs, fmt.Errorf("%q has no value: write NAME=VALUE; the names are %s", v, strings.Join(podspec.HTTPSettings(), ", ")))
+			errs = append(errs, fmt.Errorf("a setting has no value: write NAME=VALUE; the names are %s", strings.Join(podspec.HTTPSettings(), ", ")))
 			continue
 		}
 		if err := podspec.SetHTTP(h, name, value); err != nil {

@@ -28,12 +28,12 @@ func (s *session) send() {
 		s.inform(&inform[i])
 	}
 	switch {
-	case s.head:
+	case s.head.Load():
 	case head != nil && failed == nil:
 		s.sendHead(head)
 	case failed != nil:
-		s.head, s.written = true, true
-		s.closeAfter(false)
+		s.written = true
+		s.complain(failed)
 		refuse(s.w, failed)
 		return
 	default:
@@ -44,7 +44,7 @@ func (s *session) send() {
 
 // inform sends an informational response.
 func (s *session) inform(h *http.Head) {
-	if s.head {
+	if s.head.Load() {
 		return
 	}
 	header := s.w.Header()
@@ -65,23 +65,14 @@ func put(to nethttp.Header, fields []http.Field) {
 
 // sendHead sends the status and the headers: with the length of the body if all of that is there.
 func (s *session) sendHead(h *http.Head) {
-	s.head = true
 	header := s.w.Header()
 	put(header, h.Headers)
-	s.closeAfter(s.answer.Ended())
-	if _, ok := header["Content-Type"]; !ok {
-		header["Content-Type"] = nil // so that net/http does not guess it
-	}
-	if _, ok := header["Content-Length"]; !ok && s.answer.Ended() && len(s.answer.Trailers()) == 0 && mayHaveBody(s.r.Method, h.Status) {
+	s.bodiless = !mayHaveBody(s.r.Method, h.Status)
+	if _, ok := header["Content-Length"]; !ok && !s.bodiless && s.answer.Ended() && len(s.answer.Trailers()) == 0 {
 		header["Content-Length"] = []string{strconv.Itoa(s.answer.Len())}
 	}
-	status := h.Status
-	if status < 200 || status > 999 { // net/http would panic, or wait for another one
-		status = nethttp.StatusInternalServerError
-	}
-	s.bodiless = !mayHaveBody(s.r.Method, status)
-	s.began.Store(true)
-	s.w.WriteHeader(status)
+	s.head.Store(true)
+	s.w.WriteHeader(h.Status)
 }
 
 // trailersOf are the fields that may come after a body. Those that say where a message ends, or who
@@ -92,18 +83,8 @@ func trailersOf(fields []http.Field) []http.Field {
 	})
 }
 
-// closeAfter has the connection closed after the answer if the request's body may still be read
-// while that is sent: what is then left of the body must not be taken for the next request.
-// complete says that the answer is there, and the guest most likely wants no more.
-func (s *session) closeAfter(complete bool) {
-	if s.body == nil || s.r.ProtoMajor != 1 || s.reading.whole.Load() || complete && !s.reading.began() {
-		return
-	}
-	s.w.Header().Set("Connection", "close")
-}
-
 func mayHaveBody(method string, status int) bool {
-	return method != nethttp.MethodHead && status >= 200 && status != nethttp.StatusNoContent && status != nethttp.StatusNotModified
+	return method != nethttp.MethodHead && status != nethttp.StatusNoContent && status != nethttp.StatusNotModified
 }
 
 // sendBody sends what there is of the body.
@@ -146,4 +127,16 @@ func (s *session) sendBody() {
 func (s *session) cutOff(why error) {
 	s.written, s.failed = true, true
 	s.answer.Close(why)
+	s.complain(why)
+}
+
+// complain tells the owner of the pool what is wrong with an answer of a guest that goes on. What
+// is wrong with the instance, or the client, is told elsewhere or no fault.
+func (s *session) complain(why error) {
+	var code http.CodeError
+	var size *http.SizeError
+	if errors.As(why, &code) || errors.As(why, &size) || errors.Is(why, http.ErrNoResponse) || errors.Is(why, http.ErrIncomplete) ||
+		errors.Is(why, http.ErrLength) || errors.Is(why, http.ErrStatus) {
+		s.pool.cfg.Failed(s.member.number, why)
+	}
 }

@@ -1,10 +1,9 @@
 package handler
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	goruntime "runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +24,8 @@ type Config struct {
 	Memory http.Memory
 	// Ended is told why an instance has ended that was not to end.
 	Ended func(number uint64, cause Cause, err error)
+	// Failed is told what is wrong with an answer of an instance that goes on.
+	Failed func(number uint64, err error)
 }
 
 // Machine is what an instance runs on.
@@ -64,11 +65,10 @@ var (
 	errQueueFull = errors.New("too many requests wait for an instance")
 	errWaited    = errors.New("no instance was free in time")
 	errClosed    = errors.New("the handler has ended")
-	errHeaders   = errors.New("the request has larger headers than a guest is given")
+	errTooLarge  = errors.New("the request has larger headers than a guest is given")
 )
 
-// How long an instance is kept that answers nothing, and how many are kept ready that have answered
-// nothing yet.
+// idleTime is how long an instance is kept that answers nothing.
 const idleTime = 20 * time.Second
 
 // Pool has the instances of one guest.
@@ -95,18 +95,6 @@ type Pool struct {
 	counts
 }
 
-// waiter is a request that waits for an instance.
-type waiter struct {
-	got chan grant // gets one
-}
-
-// grant is what a waiter gets: a place in an instance, an error, or else it may make an instance,
-// which is counted in making.
-type grant struct {
-	m   *member
-	err error
-}
-
 // New makes a pool. There is no instance until a request comes.
 func New(cfg Config) *Pool {
 	p := &Pool{cfg: cfg, settings: withDefaults(cfg.Settings, cfg.Program), members: map[*member]struct{}{}, spread: 1, idle: idleTime, gone: goneGrace}
@@ -116,219 +104,18 @@ func New(cfg Config) *Pool {
 	return p
 }
 
-// withDefaults sets the settings of instances that are 0.
+// withDefaults fills in what is 0.
 func withDefaults(s runtime.HTTP, program *command.Program) runtime.HTTP {
-	set := func(n *int, d int) {
-		if *n <= 0 {
-			*n = d
-		}
-	}
-	wait := func(n *time.Duration, d time.Duration) {
-		if *n <= 0 {
-			*n = d
-		}
-	}
-	set(&s.Instances, runtime.DefaultHTTPInstances)
-	set(&s.Queue, runtime.DefaultHTTPQueue)
-	wait(&s.QueueTimeout, runtime.DefaultHTTPQueueTimeout)
-	wait(&s.FirstByteTimeout, runtime.DefaultHTTPFirstByteTimeout)
-	wait(&s.Timeout, runtime.DefaultHTTPTimeout)
-	if program.Handles() == 3 {
-		if !program.Overlaps() {
-			set(&s.Requests, 1)
-		}
-		set(&s.Requests, runtime.DefaultHTTPRequests)
-		set(&s.Reuse, runtime.DefaultHTTPReuse3)
-	} else {
-		s.Requests = 1
-		set(&s.Reuse, runtime.DefaultHTTPReuse2)
-	}
-	return s
-}
-
-// acquire gets an instance for one more request of it.
-func (p *Pool) acquire(ctx context.Context) (*member, error) {
-	p.mu.Lock()
-	m, may := p.choose()
-	if m != nil || p.closed {
-		p.mu.Unlock()
-		return p.warm(m)
-	}
-	if may {
-		p.making++
-	}
-	p.mu.Unlock()
-	if !may {
-		return p.wait(ctx, nil)
-	}
-	m, err := p.add(1)
-	if isBusy(err) {
-		return p.wait(ctx, err)
-	}
-	return m, err
-}
-
-func isBusy(err error) bool {
-	var busy *BusyError
-	return errors.As(err, &busy)
-}
-
-// warm returns a member that was there, or the error of a closed pool.
-func (p *Pool) warm(m *member) (*member, error) {
-	if m == nil {
-		return nil, errClosed
-	}
-	p.counts.warm.Add(1)
-	return m, nil
-}
-
-// choose takes a place in an instance, or else says whether another one may be made. The mutex is
-// held.
-func (p *Pool) choose() (m *member, may bool) {
-	if p.closed {
-		return nil, false
-	}
-	if m = p.takeFree(); m != nil {
-		return m, false
-	}
-	all := len(p.members) + p.making
-	if all < min(p.spread, p.settings.Instances) {
-		return nil, true
-	}
-	if m = p.place(); m != nil {
-		return m, false
-	}
-	return nil, all < p.settings.Instances
-}
-
-// takeFree takes the instance that was used last of those that answer nothing, or returns nil. The
-// mutex is held.
-func (p *Pool) takeFree() *member {
-	n := len(p.free)
-	if n == 0 {
-		return nil
-	}
-	m := p.free[n-1]
-	p.free = p.free[:n-1]
-	m.enter()
-	return m
-}
-
-// place takes a place in an instance that answers requests, or returns nil. The mutex is held.
-func (p *Pool) place() (m *member) {
-	if p.settings.Requests == 1 {
-		return nil
-	}
-	for other := range p.members {
-		if other.hasPlace() && (m == nil || other.under < m.under) {
-			m = other
-		}
-	}
-	if m != nil {
-		m.enter()
-	}
-	return m
-}
-
-// wait has the request wait for an instance. busy is why none could be made for it, or nil.
-func (p *Pool) wait(ctx context.Context, busy error) (*member, error) {
-	timer := time.NewTimer(p.settings.QueueTimeout)
-	defer timer.Stop()
-	for {
-		w, m, err := p.queue(busy)
-		if w == nil {
-			return m, err
-		}
-		got, err := p.waitFor(ctx, w, timer.C)
-		switch {
-		case err != nil:
-			return nil, err
-		case got.m != nil:
-			return p.warm(got.m)
-		}
-		if m, err = p.add(1); !isBusy(err) {
-			return m, err
-		}
-		busy = err
-	}
-}
-
-// queue makes the request wait, unless there is an instance for it or no hope of one.
-func (p *Pool) queue(busy error) (w *waiter, m *member, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if busy != nil { // another one would fail now
-		if m = p.takeFree(); m == nil {
-			m = p.place()
-		}
-		if m != nil {
-			p.counts.warm.Add(1)
-			return nil, m, nil
-		}
-	}
+	s = s.WithDefaults()
+	requests, reuse := runtime.DefaultHTTPRequests, runtime.DefaultHTTPReuse3
 	switch {
-	case p.closed:
-		return nil, nil, errClosed
-	case busy != nil && len(p.members)+p.making == 0:
-		return nil, nil, busy
-	case len(p.waiting) >= p.settings.Queue:
-		return nil, nil, errQueueFull
+	case program.Handles() == 2:
+		s.Requests, reuse = 1, runtime.DefaultHTTPReuse2
+	case !program.Overlaps():
+		requests = 1
 	}
-	w = &waiter{got: make(chan grant, 1)}
-	p.waiting = append(p.waiting, w)
-	if busy == nil {
-		p.serveWaiting()
-	}
-	return w, nil, nil
-}
-
-// waitFor waits for what a waiter gets.
-func (p *Pool) waitFor(ctx context.Context, w *waiter, late <-chan time.Time) (got grant, err error) {
-	select {
-	case got = <-w.got:
-		return got, got.err
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-late:
-		err = errWaited
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if i := slices.Index(p.waiting, w); i >= 0 {
-		p.waiting = slices.Delete(p.waiting, i, i+1)
-		return grant{}, err
-	}
-	got = <-w.got // it came at the same time
-	return got, got.err
-}
-
-// serveWaiting gives those that wait what there is. One of them at most may make an instance: when
-// that was possible, or another one has ended, it is called again. The mutex is held.
-func (p *Pool) serveWaiting() {
-	if p.closed {
-		p.endWaiting(errClosed)
-	}
-	for len(p.waiting) > 0 {
-		m, may := p.choose()
-		if m == nil && !may {
-			return
-		}
-		w := p.waiting[0]
-		p.waiting = p.waiting[1:]
-		w.got <- grant{m: m}
-		if may {
-			p.making++
-			return
-		}
-	}
-}
-
-// endWaiting ends all waiting with an error. The mutex is held.
-func (p *Pool) endWaiting(err error) {
-	for _, w := range p.waiting {
-		w.got <- grant{err: err}
-	}
-	p.waiting = nil
+	s.Requests, s.Reuse = cmp.Or(s.Requests, requests), cmp.Or(s.Reuse, reuse)
+	return s
 }
 
 // add makes an instance with a number of requests under way. The caller has counted it in making.
@@ -428,7 +215,7 @@ func (p *Pool) remove(m *member) {
 	p.mu.Lock()
 	delete(p.members, m)
 	p.serveWaiting()
-	spare := !m.retired && !p.closed && !p.spare && len(p.members)+p.making == 0 && p.settings.Reuse > 0
+	spare := !m.retired && !p.closed && !p.spare && len(p.members)+p.making == 0
 	if spare {
 		p.spare = true
 		p.making++

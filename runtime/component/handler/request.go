@@ -6,7 +6,6 @@ import (
 	nethttp "net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/httpserver"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
@@ -19,9 +18,6 @@ func (s *session) fill() {
 	e.Scheme = "http"
 	if r.TLS != nil {
 		e.Scheme = "https"
-	}
-	if !strings.HasPrefix(e.PathWithQuery, "/") && e.PathWithQuery != "*" {
-		e.PathWithQuery = r.URL.RequestURI() // of a request with a whole URL, as proxies get them
 	}
 	e.Headers = fieldsOf(r.Header)
 	e.Answer = &s.answer
@@ -74,8 +70,6 @@ func lower(name string) string {
 // reading is the reading of a request's body, which begins when the guest first wants bytes. That
 // may be at the same time as the end of the session.
 type reading struct {
-	whole atomic.Bool // it was read to its end
-
 	mu     sync.Mutex
 	done   chan struct{} // closed when nothing is read any more; nil if nothing was
 	closed bool
@@ -98,13 +92,6 @@ func (r *reading) close() (done chan struct{}) {
 	defer r.mu.Unlock()
 	r.closed = true
 	return r.done
-}
-
-// began reports whether something was read.
-func (r *reading) began() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.done != nil
 }
 
 // beginBody begins to read the request's body: it is called when the guest first wants it.
@@ -136,7 +123,6 @@ func (s *session) readBody(done chan<- struct{}) {
 		s.body.Commit(n)
 		switch {
 		case errors.Is(err, io.EOF):
-			s.reading.whole.Store(true)
 			s.body.End(trailersOf(fieldsOf(s.r.Trailer)), nil)
 			return
 		case err != nil:
@@ -167,7 +153,6 @@ func (s *session) endBody() {
 	if done == nil || isClosed(done) {
 		return
 	}
-	// It waits for the client. The connection cannot be used again: its next bytes are this body's.
-	httpserver.InterruptRead(s.w)
+	httpserver.InterruptRead(s.w) // it waits for the client
 	<-done
 }

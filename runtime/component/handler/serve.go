@@ -3,7 +3,6 @@ package handler
 import (
 	"context"
 	"errors"
-	"fmt"
 	nethttp "net/http"
 	goruntime "runtime"
 	"sync"
@@ -32,15 +31,16 @@ type session struct {
 	exited  atomic.Bool   // the guest's function has ended, or the instance
 	begun   time.Time
 	gone    atomic.Bool // the client has gone
-	began   atomic.Bool // the client has the head of the answer
+	head    atomic.Bool // the guest's was sent
 
 	watching sync.Mutex
 	watch    *time.Timer // nil when the session is over
 	leftAt   time.Time   // when the client was found to have gone
 	late     bool        // the answer has taken too long
+	sentAt   time.Time   // when only the guest's function was left; zero before
+	patience time.Duration
 
 	// These belong to the one that sends.
-	head    bool // it was sent, or will not be
 	written bool // all was sent, or cannot be
 	failed  bool // the answer has to be cut off
 
@@ -63,8 +63,8 @@ func (p *Pool) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 	defer p.sessions.Done()
 	s := &session{pool: p, w: w, r: r, control: nethttp.NewResponseController(w), wake: make(chan struct{}, 1), begun: time.Now()}
 	s.fill()
-	if !http.Fits(s.exchange.Headers) {
-		refuse(w, errHeaders)
+	if !s.exchange.Fits() {
+		refuse(w, errTooLarge)
 		return
 	}
 	m, err := p.acquire(r.Context())
@@ -91,9 +91,6 @@ func (p *Pool) enter() bool {
 // serve answers, and reports whether the answer has to be cut off.
 func (s *session) serve() (failed bool) {
 	m := s.member
-	if s.body != nil && s.r.ProtoMajor == 1 {
-		_ = s.control.EnableFullDuplex() // it fails for a server that has no such thing
-	}
 	inline := s.pool.cfg.Program.Handles() == 2
 	tell := s.change
 	if inline {
@@ -112,15 +109,17 @@ func (s *session) serve() (failed bool) {
 	for !s.over() {
 		s.step(inline)
 	}
-	s.endWatch()
-	if s.exited.Load() {
-		s.leave()
-	} else {
-		s.pool.sessions.Add(1) // the caller's is not done yet
-		go s.settle()
-	}
+	failed = s.failed
+	s.watchSettling()
 	s.endBody()
-	return s.failed
+	if s.exited.Load() {
+		s.endWatch()
+		s.leave()
+		return failed
+	}
+	s.pool.sessions.Add(1) // the caller's is not done yet
+	go s.settle()
+	return failed
 }
 
 // over reports whether the server's part is over.
@@ -225,25 +224,6 @@ func (s *session) sendAll() {
 func (s *session) settle() {
 	defer s.pool.sessions.Done()
 	s.settles = true
-	ends := time.Now().Add(s.pool.settings.Timeout)
-	patience := s.pool.settings.Timeout
-	if s.failed || s.isLate() {
-		patience = min(patience, s.pool.gone)
-	}
-	var reap *time.Timer
-	var mu sync.Mutex
-	mu.Lock()
-	reap = time.AfterFunc(patience, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		s.member.retire()
-		if s.member.alone() || time.Now().After(ends) {
-			s.member.kill(TimedOut)
-			return
-		}
-		reap.Reset(lookEvery)
-	})
-	mu.Unlock()
 	x := s.member.handler.Instance()
 	for !s.exited.Load() {
 		s.changed.Store(false)
@@ -252,9 +232,7 @@ func (s *session) settle() {
 			x.Give()
 		}
 	}
-	mu.Lock()
-	reap.Stop()
-	mu.Unlock()
+	s.endWatch()
 	s.leave()
 }
 
@@ -266,17 +244,7 @@ func (s *session) leave() {
 		s.body.End(nil, errGone)
 	}
 	s.pool.release(s.member)
-	reading := s.reading.close()
-	if reading == nil || isClosed(reading) {
-		s.free()
-		return
-	}
-	s.pool.sessions.Add(1)
-	go func() { // until endBody has ended the reading
-		defer s.pool.sessions.Done()
-		<-reading
-		s.free()
-	}()
+	s.exchange.Free()
 }
 
 func isClosed(c chan struct{}) bool {
@@ -287,8 +255,6 @@ func isClosed(c chan struct{}) bool {
 		return false
 	}
 }
-
-func (s *session) free() { s.exchange.Free() }
 
 // errGone is the error of a guest's stream whose client has gone.
 var errGone = errors.New("the client has gone")
@@ -322,18 +288,49 @@ func (s *session) endWatch() {
 	s.watch = nil
 }
 
+// watchSettling says that only the guest's function is left, and the server may forget the request.
+func (s *session) watchSettling() {
+	s.watching.Lock()
+	defer s.watching.Unlock()
+	s.sentAt, s.patience = time.Now(), s.pool.settings.Timeout
+	if s.failed || s.late {
+		s.patience = min(s.patience, s.pool.gone)
+	}
+	s.watch.Reset(s.patience)
+}
+
+// lookSettling ends an instance whose function has taken too long after its answer. If the instance
+// answers others, they may end.
+func (s *session) lookSettling() {
+	passed := time.Since(s.sentAt)
+	if passed < s.patience {
+		s.watch.Reset(s.patience - passed)
+		return
+	}
+	s.member.retire()
+	if s.member.alone() || passed >= s.pool.settings.Timeout {
+		s.member.kill(TimedOut)
+		return
+	}
+	s.watch.Reset(lookEvery)
+}
+
 // look ends a session that has taken too long, and one whose client has gone.
 func (s *session) look() {
 	s.watching.Lock()
 	defer s.watching.Unlock()
-	if s.watch == nil {
+	switch {
+	case s.watch == nil:
+		return
+	case !s.sentAt.IsZero():
+		s.lookSettling()
 		return
 	}
 	passed := time.Since(s.begun)
 	switch {
 	case s.late, s.gone.Load() && time.Since(s.leftAt) >= s.pool.gone:
 		s.member.kill(TimedOut)
-		if s.began.Load() { // a client that takes little at a time would keep it from its end
+		if s.head.Load() { // a client that takes little at a time would keep it from its end
 			httpserver.Interrupt(s.w)
 		}
 		return
@@ -362,13 +359,6 @@ func (s *session) lookAgain() time.Duration {
 	return max(s.nextLook(), lookEvery/4)
 }
 
-// isLate reports whether the request has taken too long.
-func (s *session) isLate() bool {
-	s.watching.Lock()
-	defer s.watching.Unlock()
-	return s.late
-}
-
 // timeOut ends a request that has taken too long. Others that the instance answers may end, as long
 // as its guest lets others run: look kills it if this request has not ended soon.
 func (s *session) timeOut() {
@@ -388,13 +378,10 @@ func refuse(w nethttp.ResponseWriter, err error) {
 		panic(nethttp.ErrAbortHandler)
 	}
 	status := statusOf(err)
-	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
 	if status == nethttp.StatusServiceUnavailable {
-		h.Set("Retry-After", "1")
+		w.Header().Set("Retry-After", "1")
 	}
-	w.WriteHeader(status)
-	_, _ = fmt.Fprintln(w, nethttp.StatusText(status))
+	nethttp.Error(w, nethttp.StatusText(status), status)
 }
 
 // statusOf is the status for an error.
@@ -403,7 +390,7 @@ func statusOf(err error) int {
 	switch {
 	case errors.Is(err, errTimedOut):
 		return nethttp.StatusGatewayTimeout
-	case errors.Is(err, errHeaders):
+	case errors.Is(err, errTooLarge):
 		return nethttp.StatusRequestHeaderFieldsTooLarge
 	case errors.Is(err, errMemory), errors.Is(err, errQueueFull), errors.Is(err, errWaited), errors.Is(err, errClosed),
 		errors.Is(err, errStopped), errors.As(err, &busy):

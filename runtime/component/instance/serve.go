@@ -17,8 +17,8 @@ func (x *Instance) Begin(fn *link.Func, lower func(args canon.Place), lift func(
 	return nil
 }
 
-// Take waits for the turn, and reports whether it got that. Then the caller has to Give it. It does
-// not get the turn if wake had a value before.
+// Take waits for the turn, or for a value of wake, and reports whether it got the turn. Then the
+// caller has to Give it.
 func (x *Instance) Take(wake <-chan struct{}) bool {
 	select {
 	case x.turn <- struct{}{}:
@@ -42,9 +42,6 @@ func (x *Instance) Give() { <-x.turn }
 func (x *Instance) Drive(until func() bool) error {
 	return x.runHere(func() { x.drive(until) })
 }
-
-// Fault is why nothing runs any more, or nil. The caller has the turn.
-func (x *Instance) Fault() error { return x.fault }
 
 // Held reports whether the goroutine that called Drive cannot return from it yet, as a task waits
 // on its stack. It is called in the turn.

@@ -223,7 +223,7 @@ func unfit(t *testing.T, what string, err error, want, dir string) {
 	}
 }
 
-// TestTooManyFiles: the bound counts what is listed, whatever it is.
+// TestTooManyFiles: the bound counts all that is listed, values and others.
 func TestTooManyFiles(t *testing.T) {
 	dir := t.TempDir()
 	one := filepath.Join(dir, "..one")

@@ -38,17 +38,9 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("the body of the response has %d bytes, and its content-length says %d", e.Written, e.Declared)
 }
 
-// CodeError is an error-code of WASI that a guest answered with. It has no text that is the
-// guest's.
-type CodeError struct {
-	Code  string  // the name of the case
-	Value *uint64 // its number, if it has one
-}
+// CodeError is the name of an error-code of WASI that a guest answered with. It has no text that is
+// the guest's.
+type CodeError string
 
 // Error implements error.
-func (e *CodeError) Error() string {
-	if e.Value != nil {
-		return fmt.Sprintf("the guest answered with the error %s (%d)", e.Code, *e.Value)
-	}
-	return "the guest answered with the error " + e.Code
-}
+func (e CodeError) Error() string { return "the guest answered with the error " + string(e) }

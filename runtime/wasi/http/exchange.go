@@ -27,6 +27,12 @@ type Exchange struct {
 	failed   error
 }
 
+// Fits reports whether a guest can get the request: whether its fields and texts are not larger
+// than those of a message may be.
+func (e *Exchange) Fits() bool {
+	return Fits(e.Headers) && max(len(e.Method), len(e.Scheme), len(e.Authority), len(e.PathWithQuery)) <= MaxText
+}
+
 // Head is the status of a response, with its headers.
 type Head struct {
 	Status  int
@@ -77,7 +83,7 @@ func (e *Exchange) Respond(h Head) error {
 	return nil
 }
 
-// Fail says that there is no response, and why: a *CodeError, or what ended the guest. After a
+// Fail says that there is no response, and why: a CodeError, or what ended the guest. After a
 // response it ends that, and after a whole response it does nothing. Only the first call counts.
 func (e *Exchange) Fail(why error) {
 	e.mu.Lock()

@@ -3,6 +3,7 @@ package http_test
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,11 +124,41 @@ func TestFreedExchange(t *testing.T) {
 	}
 }
 
-// TestTextsOfErrors has errors with what a guest gave.
-func TestTextsOfErrors(t *testing.T) {
-	n := uint64(5)
-	err := error(&http.CodeError{Code: "HTTP-response-body-size", Value: &n})
-	if got := err.Error(); !strings.HasSuffix(got, " HTTP-response-body-size (5)") {
-		t.Error(got)
+// TestFits has requests with headers and texts that no guest gets.
+func TestFits(t *testing.T) {
+	if e := (&http.Exchange{Method: "GET", Scheme: "http", PathWithQuery: strings.Repeat("/", http.MaxText)}); !e.Fits() {
+		t.Error("a request does not fit")
+	}
+	for what, e := range map[string]*http.Exchange{
+		"headers": {Headers: slices.Repeat([]http.Field{{A: "a"}}, http.MaxFields/http.FieldCost+1)},
+		"path":    {PathWithQuery: strings.Repeat("/", http.MaxText+1)},
+		"method":  {Method: strings.Repeat("A", http.MaxText+1)},
+		"host":    {Authority: strings.Repeat("a", http.MaxText+1)},
+	} {
+		if e.Fits() {
+			t.Errorf("%s: too much fits", what)
+		}
+	}
+}
+
+// TestContentLength has the fields of one message.
+func TestContentLength(t *testing.T) {
+	for _, tt := range []struct {
+		values []string
+		length int64
+		fails  bool
+	}{
+		{nil, -1, false}, {[]string{"0"}, 0, false}, {[]string{"12", "12"}, 12, false},
+		{[]string{"12", "13"}, 0, true}, {[]string{"-1"}, 0, true}, {[]string{"+1"}, 0, true}, {[]string{""}, 0, true},
+		{[]string{"9223372036854775808"}, 0, true},
+	} {
+		list := []http.Field{{A: "a", B: []byte("b")}}
+		for _, v := range tt.values {
+			list = append(list, http.Field{A: "Content-length", B: []byte(v)})
+		}
+		length, err := http.ContentLength(list)
+		if length != tt.length || errors.Is(err, http.ErrLength) != tt.fails {
+			t.Errorf("%q: %d, %v", tt.values, length, err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package http
 import (
 	"bytes"
 	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/typed"
@@ -208,3 +209,20 @@ func (f *Fields) View() (*Fields, error) { return newFields(f.room, f.list, true
 
 // IsForbidden reports whether a field of that name, in lower case, is the host's.
 func IsForbidden(name string) bool { return forbidden[name] }
+
+// ContentLength returns the number of bytes that the field content-length of a message says, or -1
+// without one. The error is ErrLength.
+func ContentLength(list []Field) (int64, error) {
+	length := int64(-1)
+	for _, f := range list {
+		if !strings.EqualFold(f.A, "content-length") {
+			continue
+		}
+		n, err := strconv.ParseUint(string(f.B), 10, 63)
+		if err != nil || length >= 0 && length != int64(n) {
+			return 0, ErrLength
+		}
+		length = int64(n)
+	}
+	return length, nil
+}

@@ -19,10 +19,8 @@ const (
 
 // Errors of what a guest has too much of. They end a guest whose function has no other error.
 var (
-	ErrSize = fmt.Errorf("the guest has HTTP fields of more than %d bytes, or of %d bytes together", MaxFields, MaxAllFields)
-	// ErrRequestSize is the error of a request whose header no guest gets.
-	ErrRequestSize = fmt.Errorf("the request has fields of more than %d bytes, or a text of more than %d bytes", MaxFields, MaxText)
-	ErrObjects     = fmt.Errorf("the guest holds more than %d HTTP objects", MaxObjects)
+	ErrSize    = fmt.Errorf("the guest has HTTP fields of more than %d bytes, or of %d bytes together", MaxFields, MaxAllFields)
+	ErrObjects = fmt.Errorf("the guest holds more than %d HTTP objects", MaxObjects)
 )
 
 // Room counts the objects of one guest, and the bytes of its fields and texts. The zero Room is

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	nethttp "net/http"
-	"strconv"
 	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/typed"
@@ -55,7 +54,7 @@ func (web) ResponseOutparamSet(_ context.Context, param bindings.ResponseOutpara
 	}
 	p.end()
 	if response.Failed {
-		p.exchange.Fail(reason(response.Error))
+		p.exchange.Fail(http.CodeError(response.Error.Error())) // its texts are the guest's
 		return nil
 	}
 	r := response.OK.(*outgoingResponse)
@@ -117,13 +116,9 @@ const (
 
 // length is the number of bytes that the response's headers say.
 func (r *outgoingResponse) length() int64 {
-	length := int64(noLength)
-	for _, v := range r.headers.Get("content-length") {
-		n, err := strconv.ParseUint(string(v), 10, 63)
-		if err != nil || length >= 0 && length != int64(n) {
-			return badLength
-		}
-		length = int64(n)
+	length, err := http.ContentLength(r.headers.Entries())
+	if err != nil {
+		return badLength
 	}
 	return length
 }

@@ -56,33 +56,3 @@ func (web) HTTPErrorCode(_ context.Context, err bindings.Error) (none typed.Opti
 	}
 	return none, nil
 }
-
-// reason is the error of a guest that answers with a code. The code's texts are the guest's, so
-// they are left out.
-func reason(c bindings.HTTPErrorCode) error {
-	e := &http.CodeError{Code: c.Error()}
-	value := func(is bool, n uint64) {
-		if is {
-			e.Value = &n
-		}
-	}
-	switch c.Case {
-	case bindings.HTTPErrorCodeDNSError:
-		value(c.DNSError.InfoCode.Is, uint64(c.DNSError.InfoCode.Value))
-	case bindings.HTTPErrorCodeTLSAlertReceived:
-		value(c.TLSAlertReceived.AlertID.Is, uint64(c.TLSAlertReceived.AlertID.Value))
-	case bindings.HTTPErrorCodeHTTPRequestBodySize:
-		value(c.HTTPRequestBodySize.Is, c.HTTPRequestBodySize.Value)
-	case bindings.HTTPErrorCodeHTTPResponseBodySize:
-		value(c.HTTPResponseBodySize.Is, c.HTTPResponseBodySize.Value)
-	case bindings.HTTPErrorCodeHTTPRequestHeaderSectionSize:
-		value(c.HTTPRequestHeaderSectionSize.Is, uint64(c.HTTPRequestHeaderSectionSize.Value))
-	case bindings.HTTPErrorCodeHTTPResponseHeaderSectionSize:
-		value(c.HTTPResponseHeaderSectionSize.Is, uint64(c.HTTPResponseHeaderSectionSize.Value))
-	case bindings.HTTPErrorCodeHTTPRequestTrailerSectionSize:
-		value(c.HTTPRequestTrailerSectionSize.Is, uint64(c.HTTPRequestTrailerSectionSize.Value))
-	case bindings.HTTPErrorCodeHTTPResponseTrailerSectionSize:
-		value(c.HTTPResponseTrailerSectionSize.Is, uint64(c.HTTPResponseTrailerSectionSize.Value))
-	}
-	return e
-}

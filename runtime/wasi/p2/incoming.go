@@ -14,13 +14,9 @@ import (
 // Incoming makes the arguments of wasi:http/incoming-handler for an exchange. One exchange at a
 // time is the guest's: the server is told of it before the guest waits, until the next one comes.
 //
-// The error is http.ErrRequestSize for a request that no guest gets. Another error is that of a
-// guest that holds too much, so that it can answer no more.
+// The exchange has to fit: see http.Exchange. The error is that of a guest that holds too much, so
+// that it can answer no more.
 func (h *Host) Incoming(e *http.Exchange) (bindings.IncomingRequest, bindings.ResponseOutparam, error) {
-	if !http.Fits(e.Headers) || len(e.Method) > http.MaxText || len(e.Scheme) > http.MaxText ||
-		len(e.Authority) > http.MaxText || len(e.PathWithQuery) > http.MaxText {
-		return nil, nil, http.ErrRequestSize
-	}
 	r, err := h.request(e)
 	if err != nil {
 		return nil, nil, err

@@ -1,9 +1,6 @@
 package p3
 
 import (
-	"strconv"
-	"strings"
-
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/instance"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p3/bindings"
@@ -59,16 +56,8 @@ func (h *Host) Respond(e *http.Exchange, r bindings.Response) {
 // lengthOf returns the length that the body of a response has to have, or -1. The error says that
 // no server can send the response.
 func lengthOf(method string, head http.Head) (length int64, err error) {
-	length = -1
-	for _, f := range head.Headers {
-		if !strings.EqualFold(f.A, "content-length") {
-			continue
-		}
-		n, err := strconv.ParseUint(string(f.B), 10, 63)
-		if err != nil || length >= 0 && length != int64(n) {
-			return 0, http.ErrLength
-		}
-		length = int64(n)
+	if length, err = http.ContentLength(head.Headers); err != nil {
+		return 0, err
 	}
 	switch {
 	case method == "HEAD" || head.Status == 204 || head.Status == 304:

@@ -32,13 +32,7 @@ func told(err error) error {
 	if !ok {
 		return err
 	}
-	e := &http.CodeError{Code: code.Error()}
-	for _, n := range [...]typed.Option[uint64]{code.HTTPRequestBodySize, code.HTTPResponseBodySize} {
-		if n.Is {
-			e.Value = &n.Value
-		}
-	}
-	return e
+	return http.CodeError(code.Error())
 }
 
 // lostError is the error of a body whose other end, at the server, has gone.

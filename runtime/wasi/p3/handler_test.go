@@ -22,9 +22,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p3/bindings"
 )
 
-// handler is a handler as toolchains make one: it consumes the request's body, says hello in a body
-// of its own, and waits in a callback, without a stack. pause is what it does before it goes on
-// with the body: nothing (0), or let others run (1).
+// handler is a handler as toolchains make one: it consumes the request's body, says hello in one
+// of its own, and waits in a callback, without a stack. Before it reads the body, it does nothing
+// (pause is 0), or lets others run (1).
 func handler(pause int) string {
 	return fmt.Sprintf(`(component `+imports+`
 		(core module $Memory (memory (export "mem") 1)

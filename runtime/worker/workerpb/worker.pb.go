@@ -534,8 +534,8 @@ type Spec struct {
 	Listen      []string               `protobuf:"bytes,17,rep,name=listen,proto3" json:"listen,omitempty"`
 	OutputRate  int64                  `protobuf:"varint,18,opt,name=output_rate,json=outputRate,proto3" json:"output_rate,omitempty"`
 	ListenFree  []string               `protobuf:"bytes,19,rep,name=listen_free,json=listenFree,proto3" json:"listen_free,omitempty"`
-	// How the guest is served if it is an HTTP handler. Workers of older builds do not have this field and
-	// the next one. They start no handlers.
+	// How the guest is served if it is an HTTP handler. Workers of older builds do not have this
+	// field and the next one. They start no handlers.
 	Http *HTTP `protobuf:"bytes,20,opt,name=http,proto3" json:"http,omitempty"`
 	// Folders of the host whose files the guest can read as its configuration, by their names.
 	ConfigFolders [][]byte `protobuf:"bytes,21,rep,name=config_folders,json=configFolders,proto3" json:"config_folders,omitempty"`
@@ -1093,8 +1093,9 @@ type HTTPStats struct {
 	// Answers by status code. 0 has those whose codes are not counted one by one.
 	Answers map[int32]uint64 `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	Aborted uint64           `protobuf:"varint,2,opt,name=aborted,proto3" json:"aborted,omitempty"`
-	// Answers by duration. The bounds are the same in all builds: 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-	// 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30 and 60 seconds. The last number has the longer ones.
+	// Answers by duration. The bounds are the same in all builds: 0.001, 0.0025, 0.005, 0.01,
+	// 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30 and 60 seconds. The last number has the
+	// longer ones.
 	Durations     []uint64 `protobuf:"varint,3,rep,packed,name=durations,proto3" json:"durations,omitempty"`
 	Seconds       float64  `protobuf:"fixed64,4,opt,name=seconds,proto3" json:"seconds,omitempty"`
 	Received      int64    `protobuf:"varint,5,opt,name=received,proto3" json:"received,omitempty"`

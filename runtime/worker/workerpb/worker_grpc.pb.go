@@ -70,9 +70,9 @@ type WorkerClient interface {
 	// Resize gives a guest other limits. A guest that the worker does not know has ended. Workers of older
 	// builds do not have this call.
 	Resize(ctx context.Context, in *ResizeRequest, opts ...grpc.CallOption) (*ResizeResponse, error)
-	// Spans sends the requests that HTTP handlers have answered and that belong to a trace, until the agent
-	// ends the call. A newer call takes the place of an older. While there is none, the worker keeps no
-	// such requests. Workers of older builds do not have this call.
+	// Spans sends the requests that HTTP handlers have answered and that belong to a trace, until
+	// the agent ends the call. A newer call takes the place of an older. While there is none, the
+	// worker keeps no such requests. Workers of older builds do not have this call.
 	Spans(ctx context.Context, in *SpansRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SpansResponse], error)
 	// Shutdown has the worker exit. Without force it is refused while the worker has runs, even if all
 	// have ended and are not forgotten.
@@ -273,9 +273,9 @@ type WorkerServer interface {
 	// Resize gives a guest other limits. A guest that the worker does not know has ended. Workers of older
 	// builds do not have this call.
 	Resize(context.Context, *ResizeRequest) (*ResizeResponse, error)
-	// Spans sends the requests that HTTP handlers have answered and that belong to a trace, until the agent
-	// ends the call. A newer call takes the place of an older. While there is none, the worker keeps no
-	// such requests. Workers of older builds do not have this call.
+	// Spans sends the requests that HTTP handlers have answered and that belong to a trace, until
+	// the agent ends the call. A newer call takes the place of an older. While there is none, the
+	// worker keeps no such requests. Workers of older builds do not have this call.
 	Spans(*SpansRequest, grpc.ServerStreamingServer[SpansResponse]) error
 	// Shutdown has the worker exit. Without force it is refused while the worker has runs, even if all
 	// have ended and are not forgotten.
