@@ -35,7 +35,7 @@ func TestTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(filepath.Join(root, "work/here")); err != nil || !info.IsDir() {
+	if info, err := os.Stat(filepath.Join(root, "srv/here")); err != nil || !info.IsDir() {
 		t.Errorf("the working directory was not made: %v", err)
 	}
 	var guests sync.WaitGroup
@@ -56,7 +56,7 @@ func useTree(t *testing.T, tree *Tree, i int) {
 			t.Errorf("%s has %q, %v", path, got, err)
 		}
 	}
-	own := fmt.Sprint("work/here/", i)
+	own := fmt.Sprint("srv/here/", i)
 	f, err := g.Root().Open(t.Context(), own, Read|Write|Create)
 	if err != nil {
 		t.Errorf("opening %s: %v", own, err)
