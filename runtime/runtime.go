@@ -58,6 +58,8 @@ type Spec struct {
 	OutputRate int64
 	// ConfigFolders are folders of the host whose files wasi:config/store shows, by their names.
 	ConfigFolders []string
+	// Network is what the guest has of the network.
+	Network Network
 	// Command is what the guest runs if it is a command.
 	Command
 	// HTTP is how the guest is served if it is an HTTP handler.

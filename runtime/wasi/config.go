@@ -41,6 +41,8 @@ type Config struct {
 	// Listeners are listening sockets that the guest has from its start. New owns them, even if it
 	// fails.
 	Listeners []*net.TCPListener
+	// Network is the network of the guest's sockets; nil means that it can make none.
+	Network Network
 	// Confined says that no path leads above the directory where it begins, by `..` or by a link:
 	// then the error is ErrNotPermitted. WASI 0.2 and 0.3 want it. Without it only a `..` that the
 	// guest wrote cannot, and at the root it stays there.
