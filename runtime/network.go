@@ -54,18 +54,27 @@ type Port struct {
 
 // Egress says where a guest may connect to. Package runtime/egress has the form of the lists.
 type Egress struct {
-	// Limits are the ceilings of the node and of the pod's namespace: lists that must all allow a
-	// target. None means that there is no ceiling.
+	// Limits are the ceilings: that of the node, then that of the pod's namespace if it has one. All
+	// must allow a target. None means that there is no ceiling, as for a developer's own run. With
+	// any, what is the node itself, and what no pod is to reach, stays closed unless the first of
+	// them names it: see runtime/egress.
 	Limits []string
 	// Allow is the list that the pod chose, or the node's default.
 	Allow string
-	// Audit says that what the lists do not allow is counted and told, but not refused.
+	// Audit says that what Allow does not allow is counted and told, but not refused. Limits are
+	// not audited: what they deny is refused.
 	Audit bool
+	// Domain is the cluster's domain, such as cluster.local. The word `cluster` in a list allows to
+	// look up the names below it.
+	Domain string
 }
 
 // Names says how names are looked up: as resolv.conf(5) and hosts(5) do.
 type Names struct {
 	Servers []netip.AddrPort
+	// Chosen says that the pod has chosen the Servers. Then names do not count for the ceilings of
+	// egress, as the pod's own servers may say that a name has any address.
+	Chosen  bool
 	Search  []string
 	Ndots   int
 	// Timeout is for one question to one server, and Attempts how often each is asked; 0 means what
@@ -129,6 +138,11 @@ type ServicePort struct {
 // PodRules are what the cluster's NetworkPolicies mean for a pod.
 type PodRules struct {
 	Pod string // its UID
+	// Gone says that the pod is no more, and its rules are to be forgotten.
+	Gone bool
+	// Addresses are the pod's own, if no other pod has them. With them, connections between two pods
+	// of a node are refused at once if the rules of either forbid them.
+	Addresses []netip.Addr
 	// Ingress and Egress are nil if no policy is about connections to the pod, or from it: then all
 	// are allowed. Otherwise those are allowed that a rule allows.
 	Ingress, Egress *Rules
