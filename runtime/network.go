@@ -72,16 +72,20 @@ type Egress struct {
 // Names says how names are looked up: as resolv.conf(5) and hosts(5) do.
 type Names struct {
 	Servers []netip.AddrPort
-	// Chosen says that the pod has chosen the Servers. Then names do not count for the ceilings of
-	// egress, as the pod's own servers may say that a name has any address.
-	Chosen  bool
-	Search  []string
-	Ndots   int
+	// Chosen says that the pod has chosen some of the Servers. Then names do not count for the
+	// ceilings of egress, as the pod's own servers may say that a name has any address.
+	Chosen bool
+	// PodServers are those of Servers that the pod has chosen. They are asked only if the guest may
+	// connect to them. The others are asked for every guest.
+	PodServers []netip.AddrPort
+	Search     []string
+	Ndots      int // 0 means 0, where resolv.conf has 1 by default
 	// Timeout is for one question to one server, and Attempts how often each is asked; 0 means what
 	// resolv.conf has by default.
 	Timeout  time.Duration
 	Attempts int
 	Rotate   bool
+	TCP      bool // servers are asked over TCP only: option use-vc
 	// Hosts is the content of the guest's hosts file.
 	Hosts []Host
 }
