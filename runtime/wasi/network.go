@@ -27,6 +27,9 @@ type Network interface {
 	Accept(p runtime.Protocol, local, from netip.AddrPort) error
 	// Shown is the guest's address of a socket that is bound to the host's.
 	Shown(local netip.AddrPort) netip.AddrPort
+	// Own reports whether the host's address belongs to the guest's pod alone. The machine may have
+	// such an address only by a route, and sockets bind to it all the same.
+	Own(address netip.Addr) bool
 	// Watch has cut called, once, by another goroutine, when the connection is not allowed any
 	// more. Both addresses are the host's; outgoing says that the guest has connected. cut must not
 	// wait. stop ends the watch; it does not wait for a cut that runs.
