@@ -68,6 +68,7 @@ var floors = map[string]int{
 	"runtime/component/types":     1,
 	"runtime/component/validate":  2,
 	"runtime/component/world":     2,
+	"runtime/egress":              1,
 	"runtime/filetree":            1,
 	"runtime/httpserver":          2,
 	"runtime/leb128":              0,
