@@ -38,8 +38,8 @@ func TestReasonsOfErrors(t *testing.T) {
 	}
 }
 
-// TestNoEngine: this package has no cgo, and of the project it imports only package runtime, which is
-// plain data.
+// TestNoEngine: this package has no cgo, and of the project it imports only package runtime, which
+// is plain data.
 func TestNoEngine(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}{{if .CgoFiles}} cgo{{end}}`, ".").Output()
 	if err != nil {
