@@ -73,6 +73,7 @@ var floors = map[string]int{
 	"runtime/httpserver":          2,
 	"runtime/leb128":              0,
 	"runtime/logfile":             1,
+	"runtime/names":               1,
 	"runtime/pause":               0,
 	"runtime/spans":               1,
 	"runtime/visible":             0,
