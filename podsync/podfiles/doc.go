@@ -4,6 +4,7 @@
 //	dirs.go        the folders of a pod, and of each run of its containers
 //	roots.go       the root directory of a run
 //	ownfiles.go    /etc/hosts, /etc/hostname, /etc/resolv.conf and the termination log (hosts.go, resolvconf.go)
+//	names.go       how names are looked up for the guests: as those files say
 //	lastwords.go   termination messages of guests
 //	loglinks.go    links by which log shippers find logs
 //	notes.go       the files in which an agent notes what the next one needs
