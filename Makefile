@@ -22,7 +22,7 @@ ENGINE_TAG  = $(if $(ENGINE_KEY),-tags engine)
 LDFLAGS     = -s -w -X main.version=$(VERSION) -X main.engineKey=$(ENGINE_KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help build engine cluster metrics-server test demo lint bench nodeconformance clean
+.PHONY: help build engine cluster metrics-server coredns test demo lint bench nodeconformance clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -43,7 +43,11 @@ metrics-server: ## the program that kubectl top asks: bin/metrics-server
 	@echo "== building bin/metrics-server"
 	@cd hack/metricsserver && ../build.sh ../../bin/metrics-server $(COMPILE) -ldflags '-s -w' .
 
-test: build cluster metrics-server ## every test, on a real control plane, with the engine that make build links
+coredns: ## the name server of clusters: bin/coredns (1 minute the first time, on 2 cores)
+	@echo "== building bin/coredns"
+	@cd hack/coredns && ../build.sh ../../bin/coredns $(COMPILE) -ldflags '-s -w' .
+
+test: build cluster metrics-server coredns ## every test, on a real control plane, with the engine that make build links
 	@echo "== testing"
 	$(GO) test $(ENGINE_TAG) -ldflags '$(LDFLAGS)' -race -timeout 20m ./...
 	cd hack/cluster && $(GO) test -race -timeout 10m ./controlplane

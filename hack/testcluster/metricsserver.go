@@ -3,14 +3,11 @@ package testcluster
 import (
 	"bytes"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -86,28 +83,11 @@ func (c *Cluster) StartMetricsServer(t testing.TB) {
 	c.Kubectl(t, "apply", "-f", manifest)
 	t.Cleanup(func() { c.Kubectl(t, "delete", "--ignore-not-found", "-f", manifest) })
 	kubeconfig := c.accountKubeconfig(t, dir, "kube-system", "metrics-server")
-	binary := filepath.Join(Root(), "bin", "metrics-server")
-	if _, err := os.Stat(binary); errors.Is(err, fs.ErrNotExist) {
-		t.Fatal(`testcluster: bin/metrics-server is missing: run "make metrics-server" first`)
-	}
-	cmd := exec.Command(binary,
+	said := startBeside(t, "metrics-server", exec.Command(filepath.Join(Root(), "bin", "metrics-server"),
 		"--kubeconfig="+kubeconfig, "--authentication-kubeconfig="+kubeconfig, "--authorization-kubeconfig="+kubeconfig,
 		"--bind-address="+address, fmt.Sprintf("--secure-port=%d", metricsServerPort), "--cert-dir="+filepath.Join(dir, "certs"),
 		"--kubelet-certificate-authority="+filepath.Join(c.dir, "pki", "ca.crt"),
-		"--kubelet-preferred-address-types=InternalIP", "--kubelet-use-node-status-port", "--metric-resolution=10s", "--kubelet-request-timeout=5s")
-	said := &tail{}
-	cmd.Stdout, cmd.Stderr = said, said
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("testcluster: starting metrics-server: %v", err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("metrics-server:\n%s", said)
-		}
-	})
+		"--kubelet-preferred-address-types=InternalIP", "--kubelet-use-node-status-port", "--metric-resolution=10s", "--kubelet-request-timeout=5s"))
 	c.awaitAPIService(t, "v1beta1.metrics.k8s.io", said)
 }
 
