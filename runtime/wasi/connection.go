@@ -2,29 +2,10 @@ package wasi
 
 import (
 	"context"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// Connection is an accepted connection.
-type Connection struct {
-	guest *Guest
-	fd    int
-}
-
-// Type implements Object.
-func (*Connection) Type() FileType { return TypeSocket }
-
-// Stat implements Object.
-func (c *Connection) Stat() (Stat, error) { return statFD(c.fd) }
-
-// Close implements Object.
-func (c *Connection) Close(context.Context) error {
-	fd := c.fd
-	c.fd = -1
-	c.guest.room.release()
-	return unix.Close(fd)
-}
 
 // Receive is a set of options for receiving.
 type Receive uint8
@@ -38,32 +19,51 @@ const (
 
 // Receive reads bytes from the connection into the buffers, and returns their number; 0 means the
 // end. It waits for the first byte.
-func (c *Connection) Receive(ctx context.Context, bufs [][]byte, how Receive) (int, error) {
-	t := transfer{
-		fd: c.fd, call: unix.SYS_RECVMSG, flags: unix.MSG_DONTWAIT, events: unix.POLLIN,
+func (t *TCP) Receive(ctx context.Context, bufs [][]byte, how Receive) (int, error) {
+	if err := t.connected(); err != nil {
+		return 0, err
+	}
+	n, err := t.receive(ctx, bufs, how)
+	if t.forbidden.Load() && n == 0 && ErrorOf(err) != ErrWouldBlock {
+		return 0, t.reset(err)
+	}
+	return n, err
+}
+
+// reset is the error of a connection that was cut, unless the guest was killed.
+func (t *TCP) reset(err error) error {
+	if err != nil && ErrorOf(err) == 0 {
+		return err
+	}
+	return unix.ECONNRESET
+}
+
+func (t *TCP) receive(ctx context.Context, bufs [][]byte, how Receive) (int, error) {
+	move := transfer{
+		fd: t.fd, call: unix.SYS_RECVMSG, flags: unix.MSG_DONTWAIT, events: unix.POLLIN,
 		nonblock: how&DontWait != 0, whole: how&(WaitAll|Peek) == WaitAll,
 	}
 	if how&Peek == 0 {
-		return c.guest.received.add(t.run(ctx, c.guest, bufs))
+		return t.guest.received.add(move.run(ctx, t.guest, bufs))
 	}
 	// Bytes that are only peeked at are received and counted later.
-	t.flags |= unix.MSG_PEEK
-	if how&WaitAll != 0 && !t.nonblock {
-		if err := c.awaitBytes(ctx, sizeOf(bufs)); err != nil {
+	move.flags |= unix.MSG_PEEK
+	if how&WaitAll != 0 && !move.nonblock {
+		if err := t.awaitBytes(ctx, sizeOf(bufs)); err != nil {
 			return 0, err
 		}
 	}
-	return t.run(ctx, c.guest, bufs)
+	return move.run(ctx, t.guest, bufs)
 }
 
 // awaitBytes waits until the connection has n bytes to read, or its buffer is full, or it has
 // ended.
-func (c *Connection) awaitBytes(ctx context.Context, n int) error {
-	if err := unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, min(max(n, 1), maxChunk)); err != nil {
+func (t *TCP) awaitBytes(ctx context.Context, n int) error {
+	if err := unix.SetsockoptInt(t.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, min(max(n, 1), maxChunk)); err != nil {
 		return err
 	}
-	err := c.guest.await(ctx, c.fd, unix.POLLIN)
-	if back := unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, 1); err == nil {
+	err := t.guest.await(ctx, t.fd, unix.POLLIN)
+	if back := unix.SetsockoptInt(t.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, 1); err == nil {
 		err = back
 	}
 	return err
@@ -71,15 +71,54 @@ func (c *Connection) awaitBytes(ctx context.Context, n int) error {
 
 // Send writes all bytes of the buffers to the connection, and waits if necessary. If nonblock is
 // set, it writes the bytes for which there is room, and returns ErrWouldBlock if there is none.
-func (c *Connection) Send(ctx context.Context, bufs [][]byte, nonblock bool) (int, error) {
-	t := transfer{
-		fd: c.fd, call: unix.SYS_SENDMSG, flags: unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT, events: unix.POLLOUT,
+func (t *TCP) Send(ctx context.Context, bufs [][]byte, nonblock bool) (int, error) {
+	if err := t.connected(); err != nil {
+		return 0, err
+	}
+	move := transfer{
+		fd: t.fd, call: unix.SYS_SENDMSG, flags: unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT, events: unix.POLLOUT,
 		nonblock: nonblock, whole: true,
 	}
-	return c.guest.sent.add(t.run(ctx, c.guest, bufs))
+	n, err := move.run(ctx, t.guest, bufs)
+	if err != nil && t.forbidden.Load() {
+		err = t.reset(err)
+	}
+	return t.guest.sent.add(n, err)
 }
 
-// Shutdown says which directions of a socket must end.
+// maxRoom is how many bytes Room returns at most.
+const maxRoom = 1 << 20
+
+// soMemInfo is SO_MEMINFO of Linux, and the places of two numbers in its answer.
+const (
+	soMemInfo    = 55
+	memSendLimit = 3 // bytes that the kernel holds at most, with what it needs for itself
+	memToSend    = 5 // bytes that it holds now
+)
+
+// Room returns how many bytes Send takes now without a wait; 0 for none yet. It is more than 0 when
+// a poll says that the connection can be written to. Only if the kernel has very little memory, a
+// Send of so many bytes waits. Errors of the connection are those of Send.
+func (t *TCP) Room() (int, error) {
+	if err := t.connected(); err != nil {
+		return 0, err
+	}
+	var numbers [9]uint32
+	size := uint32(unsafe.Sizeof(numbers))
+	if _, _, err := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(t.fd), unix.SOL_SOCKET, soMemInfo,
+		uintptr(unsafe.Pointer(&numbers)), uintptr(unsafe.Pointer(&size)), 0); err != 0 {
+		return 0, err
+	}
+	limit, held := int(numbers[memSendLimit]), int(numbers[memToSend])
+	free := limit - held
+	if free <= 0 || free < held/2 { // the kernel's own rule for polls
+		return 0, nil
+	}
+	// The kernel counts what it needs beside the bytes, too: less than three times as much.
+	return min(max(free/4, 1), maxRoom), nil
+}
+
+// Shutdown says which directions of a connection must end, or have ended.
 type Shutdown uint8
 
 // The directions.
@@ -88,17 +127,31 @@ const (
 	ShutdownSend
 )
 
-// Shutdown ends receiving, sending or both.
-func (c *Connection) Shutdown(how Shutdown) error { return how.do(c.fd) }
-
-func (how Shutdown) do(fd int) error {
+// Shutdown ends receiving, sending or both, like shutdown(2). A listening socket then accepts no
+// more connections.
+func (t *TCP) Shutdown(how Shutdown) error {
+	if t.state == Connecting {
+		if err := t.connected(); err != nil {
+			return err
+		}
+	}
+	var call int
 	switch how {
 	case ShutdownReceive:
-		return unix.Shutdown(fd, unix.SHUT_RD)
+		call = unix.SHUT_RD
 	case ShutdownSend:
-		return unix.Shutdown(fd, unix.SHUT_WR)
+		call = unix.SHUT_WR
 	case ShutdownReceive | ShutdownSend:
-		return unix.Shutdown(fd, unix.SHUT_RDWR)
+		call = unix.SHUT_RDWR
+	default:
+		return ErrInvalid
 	}
-	return ErrInvalid
+	if err := unix.Shutdown(t.fd, call); err != nil {
+		return err
+	}
+	t.shut |= how
+	return nil
 }
+
+// Shut returns the directions that Shutdown has ended.
+func (t *TCP) Shut() Shutdown { return t.shut }

@@ -13,11 +13,12 @@
 // # Beside the guest
 //
 // A component goes on while a part of it waits. For it there are calls that do not wait:
-// Input.Peek, Output.Grant, and reads and writes of FIFOs without blocking. When to try again, a
-// function is told that the binding gives: Input.Notify, File.Watch, SyncLater. It runs on another
-// goroutine, and must not call the guest. One goroutine reads the input ahead, one watches FIFOs
-// while something is watched, and each flush has one. Close ends them, but a flush goes on to its
-// end, and a read of the input until it returns.
+// Input.Peek, Output.Grant, and those of FIFOs and sockets without blocking. When to try again, a
+// function is told that the binding gives: Input.Notify, the Watch of a file or socket, SyncLater.
+// It runs on another goroutine, and must not call the guest. One goroutine reads the input ahead,
+// and each flush and lookup has one. Close ends them, but a flush goes on to its end, and a read of
+// the input until it returns. FIFOs and sockets of all guests of the OS process have one goroutine
+// together, which stays, and no thread.
 //
 // A Signal is something else of the host that the guest waits for, as the body of a request is: a
 // poll waits for it together with files and times.
@@ -42,6 +43,21 @@
 //
 // If a guest has time to end by itself, Quiesce is called before the kill. WASI has no signals, so
 // Quiesce ends the guest's standard input and shuts its listening sockets.
+//
+// # Sockets
+//
+// A TCP is a listening socket or a connection; a UDP sends and receives datagrams. Config.Network
+// decides about each of them, and says which addresses of the host the guest's stand for; without
+// it a guest can make none. The guest sees the address that it bound a socket to, and the one that
+// it connected to, even if that is of a Service and leads elsewhere. What the Network does not
+// allow any more is cut: both ends of a connection get a reset.
+//
+// A peer of a listening socket is connected before the Network can be asked, as the kernel does
+// that. If it is not allowed, it gets a reset, and the guest does not see it. Datagrams that are
+// not allowed are lost.
+//
+// A socket of UDP has flows, as a firewall has: all datagrams to an address take one way, answers
+// to the guest seem to come from where it sent to, and who was allowed to ask may be answered.
 //
 // # Files
 //
@@ -91,5 +107,9 @@
 //	transfers     24 KiB for the list of buffers; the kernel moves the bytes themselves
 //	a walk        4 open directories, during the call
 //	arguments, environment   2 MiB each, as given
+//	sockets       1 MiB in the kernel for each direction, if the guest chooses; 4096 connections
+//	              that wait to be accepted
+//	flows of UDP  4096 of some 400 bytes, then others are forgotten
+//	lookups       64 under way, then ErrNoBuffers; 64 addresses of each
 //	mounts        their number and paths, as given: 4095 bytes and 256 levels each
 package wasi

@@ -26,9 +26,11 @@ const (
 	ErrConnectionReset
 	ErrCrossDevice // a move between two mounts, or one that should be made as a copy
 	ErrExist
+	ErrFamily // an address is not of the socket's family, or the machine does not have the family
 	ErrFileTooLarge
 	ErrHostUnreachable
 	ErrIllegalBytes
+	ErrInProgress // a connection is being made
 	ErrInterrupted
 	ErrInvalid
 	ErrIO // every failure without its own reason
@@ -40,6 +42,7 @@ const (
 	ErrNetworkReset
 	ErrNetworkUnreachable
 	ErrNoBuffers
+	ErrNoDestination // a datagram has no address to go to
 	ErrNoDevice
 	ErrNoFiles // the host has no more open files for guests
 	ErrNoFunction
@@ -58,6 +61,7 @@ const (
 	ErrQuota
 	ErrReadOnly
 	ErrStale
+	ErrState // a socket is not in the state that a call needs
 	ErrTextBusy
 	ErrTimeout
 	ErrTooBig
@@ -80,9 +84,11 @@ var errorTexts = [errorCount]string{
 	ErrConnectionReset:     "connection reset",
 	ErrCrossDevice:         "cross-device link",
 	ErrExist:               "file exists",
+	ErrFamily:              "address family not supported",
 	ErrFileTooLarge:        "file too large",
 	ErrHostUnreachable:     "host is unreachable",
 	ErrIllegalBytes:        "illegal byte sequence",
+	ErrInProgress:          "operation in progress",
 	ErrInterrupted:         "interrupted",
 	ErrInvalid:             "invalid argument",
 	ErrIO:                  "input or output error",
@@ -94,6 +100,7 @@ var errorTexts = [errorCount]string{
 	ErrNetworkReset:        "connection aborted by the network",
 	ErrNetworkUnreachable:  "network is unreachable",
 	ErrNoBuffers:           "no buffer space",
+	ErrNoDestination:       "destination address required",
 	ErrNoDevice:            "no such device",
 	ErrNoFiles:             "too many open files on the host",
 	ErrNoFunction:          "function not implemented",
@@ -112,6 +119,7 @@ var errorTexts = [errorCount]string{
 	ErrQuota:               "disk quota exceeded",
 	ErrReadOnly:            "read-only file system",
 	ErrStale:               "stale handle",
+	ErrState:               "not possible in this state",
 	ErrTextBusy:            "text file busy",
 	ErrTimeout:             "timed out",
 	ErrTooBig:              "argument list too long",
@@ -154,17 +162,22 @@ var ofKernel = [...]Error{
 	syscall.EACCES:        ErrAccess,
 	syscall.EADDRINUSE:    ErrAddressInUse,
 	syscall.EADDRNOTAVAIL: ErrAddressNotAvailable,
+	syscall.EAFNOSUPPORT:  ErrFamily,
 	syscall.EAGAIN:        ErrWouldBlock,
+	syscall.EALREADY:      ErrInProgress,
 	syscall.EBADF:         ErrBadDescriptor,
 	syscall.EBUSY:         ErrBusy,
 	syscall.ECONNABORTED:  ErrConnectionAborted,
 	syscall.ECONNREFUSED:  ErrConnectionRefused,
 	syscall.ECONNRESET:    ErrConnectionReset,
+	syscall.EDESTADDRREQ:  ErrNoDestination,
 	syscall.EDQUOT:        ErrQuota,
 	syscall.EEXIST:        ErrExist,
 	syscall.EFBIG:         ErrFileTooLarge,
+	syscall.EHOSTDOWN:     ErrHostUnreachable,
 	syscall.EHOSTUNREACH:  ErrHostUnreachable,
 	syscall.EILSEQ:        ErrIllegalBytes,
+	syscall.EINPROGRESS:   ErrInProgress,
 	syscall.EINTR:         ErrInterrupted,
 	syscall.EINVAL:        ErrInvalid,
 	syscall.EIO:           ErrIO,
@@ -183,6 +196,7 @@ var ofKernel = [...]Error{
 	syscall.ENODEV:        ErrNoDevice,
 	syscall.ENOENT:        ErrNotExist,
 	syscall.ENOMEM:        ErrNoMemory,
+	syscall.ENONET:        ErrNetworkUnreachable,
 	syscall.ENOSPC:        ErrNoSpace,
 	syscall.ENOSYS:        ErrNoFunction,
 	syscall.ENOTCONN:      ErrNotConnected,

@@ -15,6 +15,7 @@ type File struct {
 	fd       int
 	kind     FileType
 	readOnly bool // its mount is read-only
+	watched  bool // the poller knows it
 }
 
 // Type implements Object.
@@ -32,12 +33,22 @@ func (f *File) Close(ctx context.Context) error {
 	}
 	fd := f.fd
 	f.fd = -1
+	if f.watched {
+		beside.forget(fd)
+	}
 	err := unix.Close(fd)
 	room.release()
 	if len(slow) > 0 {
 		err = errors.Join(err, wait(ctx, func() error { drop(room.files, slow); return nil }))
 	}
 	return err
+}
+
+// Watch has ready called once, by another goroutine, when a FIFO or device can be read from, or
+// written to. ready must not call the guest. Close ends the wait.
+func (f *File) Watch(write bool, ready func()) (*Watch, error) {
+	f.watched = true
+	return beside.watch(f.fd, write, ready)
 }
 
 // Read reads bytes at the file's position into the buffers, and returns their number. Only a device

@@ -17,7 +17,11 @@ type Guest struct {
 	ns             *namespace
 	stdin          *Input
 	stdout, stderr *Output
-	listeners      []*Listener // in the given order
+	listeners      []*TCP // in the given order
+	listening      listening
+	network        Network
+	lookups        lookups
+	flows          int // of all sockets of UDP: see flows
 	root           *Directory
 	room           room
 	start          time.Time // when the monotonic clock started
@@ -29,11 +33,10 @@ type Guest struct {
 	polled         []unix.PollFd // kept between polls to reuse its memory
 	seed           [2]uint64     // see Seed; zero until it is first asked for
 	scratch        scratch
-	watcher        *watcher // nil until something is watched beside the guest's thread
 }
 
-// Object is something that a guest has open: an *Input, *Output, *File, *Directory, *Listener or
-// *Connection. Its receiver owns it and must close it once.
+// Object is something that a guest has open: an *Input, *Output, *File, *Directory, *TCP or *UDP.
+// Its receiver owns it and must close it once.
 type Object interface {
 	Type() FileType
 	Stat() (Stat, error)
@@ -60,7 +63,7 @@ func newGuest(cfg Config) (*Guest, error) {
 	}
 	g := &Guest{
 		args: cfg.Args, env: cfg.Env, workDir: cfg.WorkDir, start: time.Now(), waker: newWaker(),
-		pace: pace{hold: cfg.Pace}, rate: cfg.rate(),
+		pace: pace{hold: cfg.Pace}, rate: cfg.rate(), network: cfg.Network,
 		room: room{limit: limit, files: cfg.Files, open: streamsAndRoot + len(cfg.Listeners)},
 	}
 	ns, err := g.namespace(&cfg)
@@ -126,14 +129,17 @@ func (g *Guest) Stdout() *Output { return g.stdout }
 func (g *Guest) Stderr() *Output { return g.stderr }
 
 // Listeners returns the listening sockets, in the order of Config.Listeners.
-func (g *Guest) Listeners() []*Listener { return g.listeners }
+func (g *Guest) Listeners() []*TCP { return g.listeners }
 
 // Root returns the directory "/".
 func (g *Guest) Root() *Directory { return g.root }
 
 // Close frees the host's resources for the guest. The guest must have ended, and all of its objects
 // must be closed, even those that it had from its start.
-func (g *Guest) Close() error { return errors.Join(g.watcher.close(), g.ns.close(), g.waker.close()) }
+func (g *Guest) Close() error {
+	g.lookups.close()
+	return errors.Join(g.ns.close(), g.waker.close())
+}
 
 // Reserve takes the room of one descriptor for something else that the guest has open, or returns
 // ErrTooManyOpen or ErrNoFiles. Release gives it back.
@@ -171,7 +177,5 @@ func (g *Guest) Look(ctx context.Context) error { return g.pace.look(ctx) }
 // It may be called from any goroutine, any number of times, even after Close. It does not wait.
 func (g *Guest) Quiesce() {
 	g.stdin.finish()
-	for _, l := range g.listeners {
-		l.shut()
-	}
+	g.listening.shut()
 }

@@ -181,9 +181,9 @@ func (in *Interest) descriptor() int {
 		default:
 			in.Bytes = o.remaining()
 		}
-	case *Listener:
+	case *TCP:
 		return o.fd
-	case *Connection:
+	case *UDP:
 		return o.fd
 	default:
 		in.Err = ErrBadDescriptor

@@ -1,144 +1,259 @@
 package wasi
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net"
-	"os"
+	"net/netip"
+	"strconv"
 	"sync"
+	"sync/atomic"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Listener is a listening socket of the guest.
-type Listener struct {
-	guest *Guest
+// socket is what sockets of TCP and UDP share. Its descriptor never blocks in the kernel.
+type socket struct {
+	guest    *Guest
+	protocol runtime.Protocol
+	ipv6     bool
+	initial  bool // the guest has it from its start
+	watched  bool // the poller knows it
+	bound    bool
+	as       netip.Addr // what the guest has bound it to; the zero Addr if it did not
 
-	mu sync.Mutex // protects closing and shutting in different goroutines
-	fd int
+	mu        sync.Mutex // guards closing against cut and shut, which other goroutines call
+	fd        int
+	forbidden atomic.Bool // its connection was cut
 }
 
-// newListener takes over a listening socket. It copies the descriptor, without Go's poller, and
-// closes the original.
-func newListener(g *Guest, from *net.TCPListener) (*Listener, error) {
-	raw, err := from.SyscallConn()
-	if err != nil {
-		return nil, err
+// open makes the socket in the kernel.
+func (s *socket) open(g *Guest, p runtime.Protocol, ipv6 bool) error {
+	if g.network == nil {
+		return ErrAccess
 	}
-	l := &Listener{guest: g, fd: -1}
-	var dupErr error
-	err = raw.Control(func(fd uintptr) {
-		l.fd, dupErr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
-	})
-	err = errors.Join(err, os.NewSyscallError("fcntl", dupErr), from.Close())
-	if err != nil && l.fd >= 0 {
-		err = errors.Join(err, l.end())
+	if err := g.room.reserve(); err != nil {
+		return err
 	}
-	return l, err
-}
-
-// takeListeners takes over all the sockets, or closes them all.
-func (g *Guest) takeListeners(list []*net.TCPListener) (all []*Listener, err error) {
-	for i, from := range list {
-		l, err := newListener(g, from)
-		if err != nil {
-			err = fmt.Errorf("listening socket %d, %s: %w", i, from.Addr(), err)
-			for _, l := range all {
-				err = errors.Join(err, l.end())
-			}
-			closeListeners(list[i:])
-			return nil, err
+	domain, kind := unix.AF_INET, unix.SOCK_STREAM
+	if ipv6 {
+		domain = unix.AF_INET6
+	}
+	if p == runtime.UDP {
+		kind = unix.SOCK_DGRAM
+	}
+	fd, err := unix.Socket(domain, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err == nil {
+		if err = prepare(fd, p, ipv6); err != nil {
+			_ = unix.Close(fd) // it was never used
 		}
-		all = append(all, l)
 	}
-	return all, nil
+	if err != nil {
+		g.room.release()
+		return err
+	}
+	s.guest, s.protocol, s.ipv6, s.fd = g, p, ipv6, fd
+	return nil
 }
 
-// closeListeners closes sockets that were not taken over. Some may be closed already; this does no
-// harm.
-func closeListeners(list []*net.TCPListener) {
-	for _, l := range list {
-		_ = l.Close()
+// prepare sets what WASI wants of each socket: no IPv4 in sockets of IPv6, and that a port can be
+// bound again soon. A socket of UDP must not have the latter: with it, another one could take its
+// datagrams. Small writes are sent at once, as WASI has no option for it, and guests do not expect
+// the delay.
+func prepare(fd int, p runtime.Protocol, ipv6 bool) error {
+	if ipv6 {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+			return err
+		}
 	}
+	if p == runtime.UDP {
+		return nil
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return err
+	}
+	return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 }
 
 // Type implements Object.
-func (*Listener) Type() FileType { return TypeSocket }
+func (*socket) Type() FileType { return TypeSocket }
 
 // Stat implements Object.
-func (l *Listener) Stat() (Stat, error) { return statFD(l.fd) }
+func (s *socket) Stat() (Stat, error) { return statFD(s.fd) }
 
-// Close implements Object.
-func (l *Listener) Close(context.Context) error {
-	l.guest.room.open--
-	return l.end()
+// IPv6 reports whether the socket is one of IPv6.
+func (s *socket) IPv6() bool { return s.ipv6 }
+
+// Watch has ready called once, by another goroutine, when the socket can be read from, or written
+// to. ready must not call the guest. Close ends the wait.
+func (s *socket) Watch(write bool, ready func()) (*Watch, error) {
+	s.watched = true
+	return beside.watch(s.fd, write, ready)
 }
 
-func (l *Listener) end() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	fd := l.fd
-	l.fd = -1
+// close closes the descriptor, and gives its room back.
+func (s *socket) close() error {
+	if s.initial {
+		s.guest.room.open--
+	} else {
+		s.guest.room.release()
+	}
+	return s.end()
+}
+
+func (s *socket) end() error {
+	if s.watched {
+		beside.forget(s.fd)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fd := s.fd
+	s.fd = -1
 	return unix.Close(fd)
 }
 
-// shut ends accepting, even for a call that waits.
-func (l *Listener) shut() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.fd >= 0 {
-		_ = unix.Shutdown(l.fd, unix.SHUT_RDWR) // it fails only if it was shut before
+// cut ends a connection that is not allowed any more: its other end gets a reset, and so does the
+// guest. Any goroutine may call it.
+func (s *socket) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forbidden.Store(true)
+	if s.fd >= 0 {
+		disconnect(s.fd)
 	}
 }
 
-// Shutdown ends receiving, sending or both, like shutdown(2). A listening socket then accepts no
-// more connections.
-func (l *Listener) Shutdown(how Shutdown) error { return how.do(l.fd) }
+// disconnect resets a connection of TCP, and lets a socket of UDP have no other end.
+func disconnect(fd int) {
+	to := unix.RawSockaddr{Family: unix.AF_UNSPEC}
+	// It does not wait, and fails only if the socket has no other end.
+	_, _, _ = unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&to)), unsafe.Sizeof(to))
+}
 
-// Accept takes the next connection. It waits for one; if nonblock is set, the error is
-// ErrWouldBlock instead. ErrTooManyOpen also means that the host has no more files or memory,
-// because servers react to this error by waiting and trying again.
-func (l *Listener) Accept(ctx context.Context, nonblock bool) (*Connection, error) {
-	g := l.guest
-	if g.room.reserve() != nil {
-		return nil, ErrTooManyOpen
-	}
-	fd, err := l.accept(ctx, nonblock)
+// bind binds the socket to the guest's address. listen has the meaning of Network.Bind.
+func (s *socket) bind(to netip.AddrPort, listen bool) error {
+	host, err := s.guest.network.Bind(s.protocol, to, listen)
 	if err != nil {
-		g.room.release()
-		return nil, err
+		return err
 	}
-	return &Connection{guest: g, fd: fd}, nil
+	return s.bindHost(host)
 }
 
-func (l *Listener) accept(ctx context.Context, nonblock bool) (int, error) {
-	for {
-		fd, _, err := unix.Accept4(l.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
-		switch err {
-		case nil:
-			// Go's net sets the same options: small answers are sent at once, and a peer that
-			// disappeared is noticed at some time. Preview 1 has no socket options.
-			_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-			return fd, nil
-		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
-			return -1, ErrTooManyOpen
-		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTDOWN,
-			unix.EHOSTUNREACH, unix.ENONET, unix.EOPNOTSUPP:
-			// Except EINTR, it is an error of a connection that is already lost: see accept(2).
-			if ctx.Err() != nil {
-				return -1, ErrKilled
-			}
-		case unix.EAGAIN:
-			if nonblock {
-				return -1, ErrWouldBlock
-			}
-			if err := l.guest.await(ctx, l.fd, unix.POLLIN); err != nil {
-				return -1, err
-			}
-		default:
-			return -1, err
-		}
+// bindHost binds the socket to the host's address.
+func (s *socket) bindHost(host netip.AddrPort) error {
+	if host.Addr().Is4() == s.ipv6 {
+		return ErrAddressNotAvailable
 	}
+	err := unix.Bind(s.fd, sockaddr(host))
+	if err == unix.EADDRNOTAVAIL && s.ipv6 && s.guest.network.Own(host.Addr()) {
+		if err := unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1); err != nil {
+			return err
+		}
+		err = unix.Bind(s.fd, sockaddr(host))
+	}
+	if err == nil {
+		s.bound = true
+	}
+	return err
+}
+
+// bindAnywhere binds a socket that only sends, before it does: to the address from which the way
+// begins, or else to what the Network has for it.
+func (s *socket) bindAnywhere(from netip.Addr) error {
+	if s.bound {
+		return nil
+	}
+	if from.IsValid() {
+		return s.bindHost(netip.AddrPortFrom(from, 0))
+	}
+	return s.bind(netip.AddrPortFrom(s.unspecified(), 0), false)
+}
+
+func (s *socket) unspecified() netip.Addr {
+	if s.ipv6 {
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}
+
+// local is the host's address of the socket.
+func (s *socket) local() netip.AddrPort {
+	at, err := unix.Getsockname(s.fd)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return addrPort(at)
+}
+
+// show is the guest's address of the socket, which is bound to the host's address. Its connection
+// goes to the host's address `to`, which the guest calls remote; both may be zero. A guest that
+// connects to itself by its loopback address has that at both ends.
+func (s *socket) show(host, to, remote netip.AddrPort) netip.AddrPort {
+	connected := to.IsValid()
+	switch {
+	case s.as.IsValid() && !(connected && s.as.IsUnspecified()):
+		return netip.AddrPortFrom(s.as, host.Port())
+	case connected && host.Addr() == to.Addr():
+		return netip.AddrPortFrom(remote.Addr(), host.Port())
+	case s.guest.network == nil:
+		return host
+	}
+	return s.guest.network.Shown(host)
+}
+
+// showOther is the guest's address of another end. shown and host are those of the socket.
+func showOther(from, shown, host netip.AddrPort) netip.AddrPort {
+	if from.Addr() == host.Addr() && !shown.Addr().IsUnspecified() {
+		return netip.AddrPortFrom(shown.Addr(), from.Port())
+	}
+	return from
+}
+
+// checkLocal returns an error if the socket cannot be bound to the guest's address.
+func (s *socket) checkLocal(a netip.AddrPort) error {
+	switch {
+	case s.bound:
+		return ErrState
+	case a.Addr().Is4() == s.ipv6:
+		return ErrFamily
+	case a.Addr().Is4In6(), s.protocol == runtime.TCP && manyHosts(a.Addr()):
+		return ErrInvalid
+	}
+	return nil
+}
+
+// checkRemote returns an error if no connection or datagram can go to the guest's address.
+func (s *socket) checkRemote(a netip.AddrPort) error {
+	switch {
+	case a.Addr().Is4() == s.ipv6:
+		return ErrFamily
+	case a.Addr().Is4In6(), a.Addr().IsUnspecified(), a.Port() == 0, s.protocol == runtime.TCP && manyHosts(a.Addr()):
+		return ErrInvalid
+	}
+	return nil
+}
+
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// manyHosts reports whether an address is one of many hosts.
+func manyHosts(a netip.Addr) bool { return a.IsMulticast() || a == broadcast }
+
+// sockaddr is the kernel's form of an address.
+func sockaddr(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+	}
+	zone, _ := strconv.ParseUint(a.Addr().Zone(), 10, 32)
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16(), ZoneId: uint32(zone)}
+}
+
+// addrPort is an address from the kernel. It has no zone: those are of the host.
+func addrPort(a unix.Sockaddr) netip.AddrPort {
+	switch a := a.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr), uint16(a.Port))
+	}
+	return netip.AddrPort{}
 }

@@ -16,18 +16,21 @@ const (
 	ErrnoAcces        Errno = 2
 	ErrnoAddrinuse    Errno = 3
 	ErrnoAddrnotavail Errno = 4
+	ErrnoAfnosupport  Errno = 5
 	ErrnoAgain        Errno = 6
 	ErrnoBadf         Errno = 8
 	ErrnoBusy         Errno = 10
 	ErrnoConnaborted  Errno = 13
 	ErrnoConnrefused  Errno = 14
 	ErrnoConnreset    Errno = 15
+	ErrnoDestaddrreq  Errno = 17
 	ErrnoDquot        Errno = 19
 	ErrnoExist        Errno = 20
 	ErrnoFault        Errno = 21
 	ErrnoFbig         Errno = 22
 	ErrnoHostunreach  Errno = 23
 	ErrnoIlseq        Errno = 25
+	ErrnoInprogress   Errno = 26
 	ErrnoIntr         Errno = 27
 	ErrnoInval        Errno = 28
 	ErrnoIo           Errno = 29
@@ -79,9 +82,11 @@ var errnos = [...]Errno{
 	wasi.ErrConnectionReset:     ErrnoConnreset,
 	wasi.ErrCrossDevice:         ErrnoXdev,
 	wasi.ErrExist:               ErrnoExist,
+	wasi.ErrFamily:              ErrnoAfnosupport,
 	wasi.ErrFileTooLarge:        ErrnoFbig,
 	wasi.ErrHostUnreachable:     ErrnoHostunreach,
 	wasi.ErrIllegalBytes:        ErrnoIlseq,
+	wasi.ErrInProgress:          ErrnoInprogress,
 	wasi.ErrInterrupted:         ErrnoIntr,
 	wasi.ErrInvalid:             ErrnoInval,
 	wasi.ErrIO:                  ErrnoIo,
@@ -93,6 +98,7 @@ var errnos = [...]Errno{
 	wasi.ErrNetworkReset:        ErrnoNetreset,
 	wasi.ErrNetworkUnreachable:  ErrnoNetunreach,
 	wasi.ErrNoBuffers:           ErrnoNobufs,
+	wasi.ErrNoDestination:       ErrnoDestaddrreq,
 	wasi.ErrNoDevice:            ErrnoNodev,
 	wasi.ErrNoFiles:             ErrnoNfile,
 	wasi.ErrNoFunction:          ErrnoNosys,
@@ -111,6 +117,7 @@ var errnos = [...]Errno{
 	wasi.ErrQuota:               ErrnoDquot,
 	wasi.ErrReadOnly:            ErrnoRofs,
 	wasi.ErrStale:               ErrnoStale,
+	wasi.ErrState:               ErrnoInval,
 	wasi.ErrTextBusy:            ErrnoTxtbsy,
 	wasi.ErrTimeout:             ErrnoTimedout,
 	wasi.ErrTooBig:              Errno2Big,

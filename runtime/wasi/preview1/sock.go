@@ -16,31 +16,39 @@ const (
 	shutWrite = 2
 )
 
-// notSocket is the error for a descriptor that is not a socket, or not of the kind that a call
-// needs.
+// notSocket is the error for a descriptor that is no socket.
 func notSocket(o wasi.Object) error {
-	switch o.(type) {
-	case *wasi.Directory:
+	if _, ok := o.(*wasi.Directory); ok {
 		return ErrnoBadf // as for all functions that move bytes
-	case *wasi.Listener:
-		return ErrnoNotconn
-	case *wasi.Connection:
-		return ErrnoInval // it does not listen
 	}
 	return ErrnoNotsock
 }
 
+// tcp is the socket of TCP with the number fd. It must have the right, and be a connection or
+// listening socket if the right is for one.
+func (g *Guest) tcp(fd uint32, right uint64) (*wasi.TCP, *descriptor, error) {
+	d, err := g.fds.get(fd)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, ok := d.object.(*wasi.TCP)
+	switch {
+	case !ok:
+		return nil, nil, notSocket(d.object)
+	case right == rightSockAccept && t.State() != wasi.Listening:
+		return nil, nil, ErrnoInval
+	case right&(rightFDRead|rightFDWrite) != 0 && t.State() == wasi.Listening:
+		return nil, nil, ErrnoNotconn
+	case d.rights&right == 0:
+		return nil, nil, ErrnoNotcapable
+	}
+	return t, d, nil
+}
+
 func sockAccept(ctx context.Context, g *Guest, m memory, a arguments) error {
-	d, err := g.fds.get(a.u32(0))
+	l, d, err := g.tcp(a.u32(0), rightSockAccept)
 	if err != nil {
 		return err
-	}
-	l, ok := d.object.(*wasi.Listener)
-	if !ok {
-		return notSocket(d.object)
-	}
-	if d.rights&rightSockAccept == 0 {
-		return ErrnoNotcapable
 	}
 	flags := a.u16(1)
 	if flags&^flagNonblock != 0 {
@@ -56,24 +64,8 @@ func sockAccept(ctx context.Context, g *Guest, m memory, a arguments) error {
 	return m.putU32(a.u32(2), g.fds.add(&descriptor{object: c, rights: connectionRights & d.inheriting, flags: flags}))
 }
 
-// connection is the connection with the number fd. It must have the right.
-func (g *Guest) connection(fd uint32, right uint64) (*wasi.Connection, *descriptor, error) {
-	d, err := g.fds.get(fd)
-	if err != nil {
-		return nil, nil, err
-	}
-	c, ok := d.object.(*wasi.Connection)
-	switch {
-	case !ok:
-		return nil, nil, notSocket(d.object)
-	case d.rights&right == 0:
-		return nil, nil, ErrnoNotcapable
-	}
-	return c, d, nil
-}
-
 func sockRecv(ctx context.Context, g *Guest, m memory, a arguments) error {
-	c, d, err := g.connection(a.u32(0), rightFDRead)
+	c, d, err := g.tcp(a.u32(0), rightFDRead)
 	if err != nil {
 		return err
 	}
@@ -109,7 +101,7 @@ func sockRecv(ctx context.Context, g *Guest, m memory, a arguments) error {
 }
 
 func sockSend(ctx context.Context, g *Guest, m memory, a arguments) error {
-	c, d, err := g.connection(a.u32(0), rightFDWrite)
+	c, d, err := g.tcp(a.u32(0), rightFDWrite)
 	if err != nil {
 		return err
 	}

@@ -65,6 +65,12 @@ func TestErrorsOfTheHost(t *testing.T) {
 	seen := map[Errno]wasi.Error{}
 	for _, e := range wasi.Errors() {
 		errno, err := outcome(e)
+		if e == wasi.ErrState { // preview 1 has no number for it but that of invalid arguments
+			if errno != ErrnoInval || err != nil {
+				t.Errorf("%v becomes %d, %v", e, errno, err)
+			}
+			continue
+		}
 		if other, twice := seen[errno]; errno == ErrnoSuccess || err != nil || twice {
 			t.Errorf("%v becomes %d, %v, as does %v", e, errno, err, other)
 		}

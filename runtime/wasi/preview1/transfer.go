@@ -44,7 +44,7 @@ func fdRead(ctx context.Context, g *Guest, m memory, a arguments) error {
 		n, err = o.Read(ctx, bufs, d.nonblock())
 	case *wasi.File:
 		n, err = o.Read(ctx, bufs, d.nonblock())
-	case *wasi.Connection:
+	case *wasi.TCP:
 		var how wasi.Receive
 		if d.nonblock() {
 			how = wasi.DontWait
@@ -78,7 +78,7 @@ func fdWrite(ctx context.Context, g *Guest, m memory, a arguments) error {
 		n, err = o.Write(ctx, bufs)
 	case *wasi.File:
 		n, err = o.Write(ctx, bufs, d.nonblock())
-	case *wasi.Connection:
+	case *wasi.TCP:
 		n, err = o.Send(ctx, bufs, d.nonblock())
 	default:
 		err = ErrnoBadf
