@@ -197,3 +197,9 @@ const (
 	ByLimit                 // Egress.Limits
 	ByPolicy                // a NetworkPolicy
 )
+
+// PodDenial is a Denial of a guest of a pod.
+type PodDenial struct {
+	Pod string // its UID
+	Denial
+}

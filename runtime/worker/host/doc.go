@@ -19,6 +19,11 @@
 // the worker makes the list for a new Watch, it cancels the starts that were requested until then,
 // and waits for them. So a start is in the list, or it will never succeed.
 //
+// # The network
+//
+// Config.Network gets the updates of the agent with the present Watch, one at a time. All parts of
+// an update hold at once, before the agent gets the answer.
+//
 // # What it needs of the system
 //
 // Bind reads NAME.json and makes a unix socket. Serve reads /proc/PID/stat of itself and

@@ -28,6 +28,8 @@ type Config struct {
 	// HostCalls returns how often guests have called each function of their host, in total. It may
 	// be nil.
 	HostCalls func() map[string]uint64
+	// Network is what the guests share of the network. It may be nil; then agents cannot update it.
+	Network Cluster
 	// Build is this program's build and settings. An agent of another build starts no guests here.
 	Build string
 	// Idle is how long the worker stays without runs and without an agent.
@@ -72,6 +74,9 @@ type server struct {
 	table *runTable
 	last  chan struct{}  // closed after all guests have ended; then a Watch sends the last message
 	work  sync.WaitGroup // goroutines that run beside the calls
+
+	network sync.Mutex // held while an update is applied
+	telling sync.Mutex // held while an agent is told what the network refuses
 }
 
 // Serve runs the worker: see the package documentation.

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
@@ -16,14 +17,15 @@ type account struct {
 	closing  bool       // is being shut down
 	cause    *exitError // set after the process has exited
 	users    int
-	unused   time.Time      // the time since which it has no users
-	hosted   map[string]int // number of running guests, by pod
+	unused   time.Time            // the time since which it has no users
+	hosted   map[string]int       // number of running guests, by pod
+	lately   map[string]time.Time // when a guest of a pod was about to start, or has ended
 }
 
 func newAccount(isolated, draining bool, errands *errands) *account {
 	return &account{
 		isolated: isolated, draining: draining, errands: errands,
-		unused: time.Now(), hosted: map[string]int{},
+		unused: time.Now(), hosted: map[string]int{}, lately: map[string]time.Time{},
 	}
 }
 
@@ -88,6 +90,26 @@ func (a *account) ended(pod string) {
 	if a.hosted[pod]--; a.hosted[pod] == 0 {
 		delete(a.hosted, pod)
 	}
+}
+
+// lately is how long a worker may tell something about a pod after its last guest has ended.
+const lately = 10 * time.Second
+
+// touch notes that a guest of a pod is about to start, or has ended. A worker may tell something
+// about it before the pool knows that it has started, and after it knows that it has ended.
+func (a *account) touch(pod string, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.lately, func(_ string, at time.Time) bool { return now.Sub(at) > lately })
+	a.lately[pod] = now
+}
+
+// hostedLately reports whether the worker has guests of a pod, or had some a moment ago.
+func (a *account) hostedLately(pod string, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at, touched := a.lately[pod]
+	return a.hosted[pod] > 0 || touched && now.Sub(at) <= lately
 }
 
 // hosts is the number of a pod's running guests.

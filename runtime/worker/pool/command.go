@@ -30,7 +30,11 @@ const readerPatience = 100 * time.Millisecond
 // startCommand starts a command. If there is no error, the command releases its use of the worker
 // at its end.
 func startCommand(ctx context.Context, g *guest, spec runtime.Spec, streams runtime.Streams) (*command, error) {
-	if err := g.worker.inTouch(ctx); err != nil {
+	watch, err := g.worker.link.current(ctx, 0)
+	if err == nil {
+		err = g.worker.informedForCommand(ctx, watch)
+	}
+	if err != nil {
 		if ctx.Err() == nil {
 			err = fmt.Errorf("%w: %w", errExited, err)
 		}
@@ -40,7 +44,7 @@ func startCommand(ctx context.Context, g *guest, spec runtime.Spec, streams runt
 	c := &command{guest: g, cancel: cancel, giveUp: make(chan struct{})}
 	keep := context.AfterFunc(ctx, cancel)
 	pipe := &pipe{streams: streams, giveUp: c.giveUp}
-	err := c.open(own, pipe, spec)
+	err = c.open(own, pipe, spec)
 	if kept := keep(); err == nil && !kept {
 		err = ctx.Err()
 	}

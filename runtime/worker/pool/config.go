@@ -36,6 +36,9 @@ type Config struct {
 	// Groups gives each worker a control group. If it is nil, all workers stay in the agent's
 	// group.
 	Groups Groups
+	// Network knows what the cluster says of the network. A worker knows its state before a guest
+	// starts there. If it is nil, workers are told nothing.
+	Network Network
 	// Started is called for each started guest, with the duration of the start after the
 	// compilation. It may be nil, and must not block.
 	Started func(command bool, took time.Duration)

@@ -65,6 +65,14 @@
 // there was no signal or it is not known) and a message that names the process and how it exited. A
 // running start is tried once more in a new worker.
 //
+// # The network
+//
+// Config.Network knows what the cluster says of the network, and the pool keeps nothing of it. With
+// each new Watch, a worker is told everything, and then each change. A start of a run waits until
+// its worker knows the state of the network at that time. A worker that outlives its agent keeps
+// what it knows until the next agent tells everything. What the network refuses to guests is
+// believed of the worker's own pods only.
+//
 // # Blocking
 //
 // Spans gives requests that handlers have answered, of all workers, until its context ends. The

@@ -21,6 +21,7 @@ import (
 // a line to the file Spec.Log, if it is set.
 type fakeEngine struct {
 	spans.Recorder
+	cluster *fakeCluster
 
 	mu     sync.Mutex
 	runs   map[string]*fakeGuest
@@ -41,7 +42,9 @@ type fakeGuest struct {
 	limits   runtime.Limits
 }
 
-func newFakeEngine() *fakeEngine { return &fakeEngine{runs: map[string]*fakeGuest{}} }
+func newFakeEngine() *fakeEngine {
+	return &fakeEngine{runs: map[string]*fakeGuest{}, cluster: newFakeCluster()}
+}
 
 func (e *fakeEngine) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Guest, error) {
 	if err := fakeStart(ctx, spec); err != nil {
@@ -170,6 +173,13 @@ func (g *fakeGuest) program(streams runtime.Streams) int32 {
 			}
 			time.Sleep(time.Millisecond)
 		}
+	case "sets": // ends with the number of address sets that the worker knows
+		return int32(g.engine.cluster.known())
+	case "refused": // the network refuses something to itself, and to the pod in Args[1]
+		for _, pod := range []string{g.spec.Of.Pod, g.spec.Args[1]} {
+			g.engine.cluster.refuse(pod)
+		}
+		return 0
 	case "talk": // writes to all attached clients
 		for i := 0; ; i++ {
 			g.mu.Lock()

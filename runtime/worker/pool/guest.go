@@ -150,6 +150,7 @@ func (g *guest) noteExit(exit runtime.Exit, used *workerpb.Stats) {
 		g.counted = false
 		g.worker.account.ended(g.of.Pod)
 	}
+	g.worker.account.touch(g.of.Pod, time.Now())
 	close(g.done)
 }
 

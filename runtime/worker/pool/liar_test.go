@@ -159,7 +159,7 @@ func (l *liar) Watch(_ *workerpb.WatchRequest, stream grpc.ServerStreamingServer
 		for {
 			ended := claim("r2", "pod2")
 			ended.Exit = &workerpb.Exit{Code: 99}
-			if err := stream.Send(&workerpb.WatchResponse{Watch: 1, Runs: append(many(100, "r"), ended)}); err != nil {
+			if err := stream.Send(&workerpb.WatchResponse{Watch: 1, Runs: append(many(100, "claimed"), ended)}); err != nil {
 				return err
 			}
 		}

@@ -35,6 +35,13 @@ func (l *link) lose(err error) {
 	l.changed = make(chan struct{})
 }
 
+// now is the number of the Watch, and a channel that is closed at the next change.
+func (l *link) now() (watch uint64, changed <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.watch, l.changed
+}
+
 // current waits for a Watch with a number above the given one, and returns its number.
 func (l *link) current(ctx context.Context, above uint64) (uint64, error) {
 	var found uint64

@@ -75,7 +75,7 @@ func workerMain(args []string) int {
 	if err == nil {
 		engine := newFakeEngine()
 		err = bound.Serve(ctx, host.Config{
-			Engine: engine, HostCalls: engine.HostCalls, Build: *build, Idle: *idle, Ready: os.NewFile(uintptr(*ready), "ready"), Log: log,
+			Engine: engine, HostCalls: engine.HostCalls, Network: engine.cluster, Build: *build, Idle: *idle, Ready: os.NewFile(uintptr(*ready), "ready"), Log: log,
 		})
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -33,6 +34,13 @@ func (w *worker) start(ctx context.Context, g *guest, spec runtime.Spec) error {
 		if known == 0 && w.process.exited() {
 			return errExited // the pool will notice this soon; the worker gets no more guests
 		}
+		if err := w.informed(ctx, watch); err != nil {
+			if known != 0 {
+				w.discard(g)
+			}
+			return err
+		}
+		w.account.touch(g.of.Pod, time.Now())
 		req.Watch = watch
 		call, stop := withoutDeadline(ctx)
 		resp, err := w.client.Start(call, req)

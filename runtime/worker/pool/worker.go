@@ -16,8 +16,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// worker is the agent's view of a worker process. It has four goroutines: one waits for the exit
-// of its process, one keeps the Watch, one does errands, and one takes requests for traces.
+// worker is the agent's view of a worker process. It has six goroutines: one waits for the exit
+// of its process, one keeps the Watch, one does errands, one takes requests for traces, one tells
+// the worker what the cluster says of the network, and one takes what the network refuses.
 type worker struct {
 	pool    *Pool
 	dir     string
@@ -31,6 +32,7 @@ type worker struct {
 	link    *link
 	account *account
 	told    *callCounter
+	news    *news
 
 	unreached atomic.Pointer[error] // why the last attempt to connect failed, or nil
 
@@ -54,6 +56,7 @@ func newWorker(p *Pool, dir string, info wire.Info, marks key, process *process)
 		link:    newLink(),
 		account: newAccount(info.Isolated, draining, errands),
 		told:    &callCounter{},
+		news:    newNews(),
 		exited:  make(chan struct{}),
 	}
 	var err error
@@ -94,6 +97,8 @@ func (w *worker) run(ctx context.Context) {
 	work.Go(func() { w.keepWatch(live) })
 	work.Go(func() { w.doErrands(live) })
 	work.Go(func() { w.feedSpans(live) })
+	work.Go(func() { w.keepInformed(live) })
+	work.Go(func() { w.takeDenials(live) })
 	how, err := w.process.wait(ctx)
 	if err == nil {
 		// The Watch first has the messages that the worker sent before its exit, and then breaks.

@@ -70,7 +70,7 @@ func ToSpec(s runtime.Spec) *workerpb.Spec {
 		ListenFree:  s.ListenFree,
 		OutputRate:  s.OutputRate,
 
-		Http: toHTTP(s.HTTP), ConfigFolders: toBytes(s.ConfigFolders),
+		Http: toHTTP(s.HTTP), ConfigFolders: toBytes(s.ConfigFolders), Network: toNetwork(s.Network),
 	}
 }
 
@@ -98,7 +98,7 @@ func FromSpec(s *workerpb.Spec) runtime.Spec {
 
 		OutputRate: s.GetOutputRate(),
 
-		HTTP: fromHTTP(s.GetHttp()), ConfigFolders: fromBytes(s.GetConfigFolders()),
+		HTTP: fromHTTP(s.GetHttp()), ConfigFolders: fromBytes(s.GetConfigFolders()), Network: fromNetwork(s.GetNetwork()),
 	}
 }
 

@@ -1,11 +1,13 @@
 package wire
 
 import (
+	"net/netip"
 	"reflect"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -14,6 +16,23 @@ import (
 
 // fill sets every field to a value that is not its zero value.
 func fill(v reflect.Value) {
+	switch v.Interface().(type) {
+	case netip.Addr:
+		v.Set(reflect.ValueOf(netip.MustParseAddr("fd00::7")))
+		return
+	case netip.AddrPort:
+		v.Set(reflect.ValueOf(netip.MustParseAddrPort("10.1.2.3:53")))
+		return
+	case netip.Prefix:
+		v.Set(reflect.ValueOf(netip.MustParsePrefix("10.1.2.3/16")))
+		return
+	case runtime.Protocol:
+		v.Set(reflect.ValueOf(runtime.UDP))
+		return
+	case runtime.Decider:
+		v.Set(reflect.ValueOf(runtime.ByPolicy))
+		return
+	}
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString("text")
@@ -21,7 +40,7 @@ func fill(v reflect.Value) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int32, reflect.Int64:
 		v.SetInt(1<<31 - 1)
-	case reflect.Uint8, reflect.Uint64:
+	case reflect.Uint8, reflect.Uint16, reflect.Uint64:
 		v.SetUint(99)
 	case reflect.Float64:
 		v.SetFloat(2.5)
@@ -53,6 +72,9 @@ func fill(v reflect.Value) {
 	}
 }
 
+// addresses are compared as values.
+var addresses = cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{})
+
 func TestNothingIsLostOnTheWire(t *testing.T) {
 	var spec runtime.Spec
 	fill(reflect.ValueOf(&spec).Elem())
@@ -76,7 +98,7 @@ func TestNothingIsLostOnTheWire(t *testing.T) {
 	}
 	var gotSpec workerpb.Spec
 	send(ToSpec(spec), &gotSpec)
-	if diff := cmp.Diff(spec, FromSpec(&gotSpec)); diff != "" {
+	if diff := cmp.Diff(spec, FromSpec(&gotSpec), addresses); diff != "" {
 		t.Errorf("Spec (-sent +received):\n%s", diff)
 	}
 	var gotExit workerpb.Exit

@@ -25,6 +25,52 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type Protocol int32
+
+const (
+	Protocol_TCP Protocol = 0
+	Protocol_UDP Protocol = 1
+)
+
+// Enum value maps for Protocol.
+var (
+	Protocol_name = map[int32]string{
+		0: "TCP",
+		1: "UDP",
+	}
+	Protocol_value = map[string]int32{
+		"TCP": 0,
+		"UDP": 1,
+	}
+)
+
+func (x Protocol) Enum() *Protocol {
+	p := new(Protocol)
+	*p = x
+	return p
+}
+
+func (x Protocol) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Protocol) Descriptor() protoreflect.EnumDescriptor {
+	return file_worker_proto_enumTypes[0].Descriptor()
+}
+
+func (Protocol) Type() protoreflect.EnumType {
+	return &file_worker_proto_enumTypes[0]
+}
+
+func (x Protocol) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Protocol.Descriptor instead.
+func (Protocol) EnumDescriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{0}
+}
+
 type Failure_Class int32
 
 const (
@@ -70,11 +116,11 @@ func (x Failure_Class) String() string {
 }
 
 func (Failure_Class) Descriptor() protoreflect.EnumDescriptor {
-	return file_worker_proto_enumTypes[0].Descriptor()
+	return file_worker_proto_enumTypes[1].Descriptor()
 }
 
 func (Failure_Class) Type() protoreflect.EnumType {
-	return &file_worker_proto_enumTypes[0]
+	return &file_worker_proto_enumTypes[1]
 }
 
 func (x Failure_Class) Number() protoreflect.EnumNumber {
@@ -84,6 +130,55 @@ func (x Failure_Class) Number() protoreflect.EnumNumber {
 // Deprecated: Use Failure_Class.Descriptor instead.
 func (Failure_Class) EnumDescriptor() ([]byte, []int) {
 	return file_worker_proto_rawDescGZIP(), []int{12, 0}
+}
+
+type Denial_Decider int32
+
+const (
+	Denial_EGRESS Denial_Decider = 0
+	Denial_LIMIT  Denial_Decider = 1
+	Denial_POLICY Denial_Decider = 2
+)
+
+// Enum value maps for Denial_Decider.
+var (
+	Denial_Decider_name = map[int32]string{
+		0: "EGRESS",
+		1: "LIMIT",
+		2: "POLICY",
+	}
+	Denial_Decider_value = map[string]int32{
+		"EGRESS": 0,
+		"LIMIT":  1,
+		"POLICY": 2,
+	}
+)
+
+func (x Denial_Decider) Enum() *Denial_Decider {
+	p := new(Denial_Decider)
+	*p = x
+	return p
+}
+
+func (x Denial_Decider) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Denial_Decider) Descriptor() protoreflect.EnumDescriptor {
+	return file_worker_proto_enumTypes[2].Descriptor()
+}
+
+func (Denial_Decider) Type() protoreflect.EnumType {
+	return &file_worker_proto_enumTypes[2]
+}
+
+func (x Denial_Decider) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Denial_Decider.Descriptor instead.
+func (Denial_Decider) EnumDescriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{54, 0}
 }
 
 type HelloRequest struct {
@@ -539,6 +634,8 @@ type Spec struct {
 	Http *HTTP `protobuf:"bytes,20,opt,name=http,proto3" json:"http,omitempty"`
 	// Folders of the host whose files the guest can read as its configuration, by their names.
 	ConfigFolders [][]byte `protobuf:"bytes,21,rep,name=config_folders,json=configFolders,proto3" json:"config_folders,omitempty"`
+	// What the guest has of the network. Without it, the guest connects to nothing.
+	Network       *Network `protobuf:"bytes,22,opt,name=network,proto3" json:"network,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -716,6 +813,13 @@ func (x *Spec) GetHttp() *HTTP {
 func (x *Spec) GetConfigFolders() [][]byte {
 	if x != nil {
 		return x.ConfigFolders
+	}
+	return nil
+}
+
+func (x *Spec) GetNetwork() *Network {
+	if x != nil {
+		return x.Network
 	}
 	return nil
 }
@@ -2657,6 +2761,1246 @@ func (x *ShutdownResponse) GetHostCalls() map[string]uint64 {
 	return nil
 }
 
+// Network is what a guest has of the network when it starts.
+type Network struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Addresses [][]byte               `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// The addresses belong to the pod alone.
+	Own   bool    `protobuf:"varint,2,opt,name=own,proto3" json:"own,omitempty"`
+	Ports []*Port `protobuf:"bytes,3,rep,name=ports,proto3" json:"ports,omitempty"`
+	// Lists of egress: each limit must allow a target, and `allow` too.
+	Limits      []string `protobuf:"bytes,4,rep,name=limits,proto3" json:"limits,omitempty"`
+	Allow       string   `protobuf:"bytes,5,opt,name=allow,proto3" json:"allow,omitempty"`
+	Audit       bool     `protobuf:"varint,6,opt,name=audit,proto3" json:"audit,omitempty"`
+	Names       *Names   `protobuf:"bytes,7,opt,name=names,proto3" json:"names,omitempty"`
+	MaxRequests int64    `protobuf:"varint,8,opt,name=max_requests,json=maxRequests,proto3" json:"max_requests,omitempty"`
+	// Files of the host with certificates.
+	Roots [][]byte  `protobuf:"bytes,9,rep,name=roots,proto3" json:"roots,omitempty"`
+	Rules *PodRules `protobuf:"bytes,10,opt,name=rules,proto3" json:"rules,omitempty"`
+	// Domain of the cluster.
+	Domain        string `protobuf:"bytes,11,opt,name=domain,proto3" json:"domain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Network) Reset() {
+	*x = Network{}
+	mi := &file_worker_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Network) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Network) ProtoMessage() {}
+
+func (x *Network) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Network.ProtoReflect.Descriptor instead.
+func (*Network) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Network) GetAddresses() [][]byte {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *Network) GetOwn() bool {
+	if x != nil {
+		return x.Own
+	}
+	return false
+}
+
+func (x *Network) GetPorts() []*Port {
+	if x != nil {
+		return x.Ports
+	}
+	return nil
+}
+
+func (x *Network) GetLimits() []string {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+func (x *Network) GetAllow() string {
+	if x != nil {
+		return x.Allow
+	}
+	return ""
+}
+
+func (x *Network) GetAudit() bool {
+	if x != nil {
+		return x.Audit
+	}
+	return false
+}
+
+func (x *Network) GetNames() *Names {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *Network) GetMaxRequests() int64 {
+	if x != nil {
+		return x.MaxRequests
+	}
+	return 0
+}
+
+func (x *Network) GetRoots() [][]byte {
+	if x != nil {
+		return x.Roots
+	}
+	return nil
+}
+
+func (x *Network) GetRules() *PodRules {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *Network) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+type Port struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Protocol      Protocol               `protobuf:"varint,1,opt,name=protocol,proto3,enum=krustletwasi.worker.v1.Protocol" json:"protocol,omitempty"`
+	Number        uint32                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Port) Reset() {
+	*x = Port{}
+	mi := &file_worker_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Port) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Port) ProtoMessage() {}
+
+func (x *Port) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Port.ProtoReflect.Descriptor instead.
+func (*Port) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Port) GetProtocol() Protocol {
+	if x != nil {
+		return x.Protocol
+	}
+	return Protocol_TCP
+}
+
+func (x *Port) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+type AddressPort struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Address       []byte                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	Port          uint32                 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddressPort) Reset() {
+	*x = AddressPort{}
+	mi := &file_worker_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddressPort) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddressPort) ProtoMessage() {}
+
+func (x *AddressPort) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddressPort.ProtoReflect.Descriptor instead.
+func (*AddressPort) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *AddressPort) GetAddress() []byte {
+	if x != nil {
+		return x.Address
+	}
+	return nil
+}
+
+func (x *AddressPort) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+type Names struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Servers  []*AddressPort         `protobuf:"bytes,1,rep,name=servers,proto3" json:"servers,omitempty"`
+	Search   []string               `protobuf:"bytes,2,rep,name=search,proto3" json:"search,omitempty"`
+	Ndots    int32                  `protobuf:"varint,3,opt,name=ndots,proto3" json:"ndots,omitempty"`
+	Timeout  int64                  `protobuf:"varint,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	Attempts int32                  `protobuf:"varint,5,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	Rotate   bool                   `protobuf:"varint,6,opt,name=rotate,proto3" json:"rotate,omitempty"`
+	Hosts    []*HostNames           `protobuf:"bytes,7,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// The pod has chosen some of the servers: these.
+	Chosen        bool           `protobuf:"varint,8,opt,name=chosen,proto3" json:"chosen,omitempty"`
+	PodServers    []*AddressPort `protobuf:"bytes,9,rep,name=pod_servers,json=podServers,proto3" json:"pod_servers,omitempty"`
+	Tcp           bool           `protobuf:"varint,10,opt,name=tcp,proto3" json:"tcp,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Names) Reset() {
+	*x = Names{}
+	mi := &file_worker_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Names) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Names) ProtoMessage() {}
+
+func (x *Names) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Names.ProtoReflect.Descriptor instead.
+func (*Names) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *Names) GetServers() []*AddressPort {
+	if x != nil {
+		return x.Servers
+	}
+	return nil
+}
+
+func (x *Names) GetSearch() []string {
+	if x != nil {
+		return x.Search
+	}
+	return nil
+}
+
+func (x *Names) GetNdots() int32 {
+	if x != nil {
+		return x.Ndots
+	}
+	return 0
+}
+
+func (x *Names) GetTimeout() int64 {
+	if x != nil {
+		return x.Timeout
+	}
+	return 0
+}
+
+func (x *Names) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *Names) GetRotate() bool {
+	if x != nil {
+		return x.Rotate
+	}
+	return false
+}
+
+func (x *Names) GetHosts() []*HostNames {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+func (x *Names) GetChosen() bool {
+	if x != nil {
+		return x.Chosen
+	}
+	return false
+}
+
+func (x *Names) GetPodServers() []*AddressPort {
+	if x != nil {
+		return x.PodServers
+	}
+	return nil
+}
+
+func (x *Names) GetTcp() bool {
+	if x != nil {
+		return x.Tcp
+	}
+	return false
+}
+
+type HostNames struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Address       []byte                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	Names         []string               `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostNames) Reset() {
+	*x = HostNames{}
+	mi := &file_worker_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostNames) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostNames) ProtoMessage() {}
+
+func (x *HostNames) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostNames.ProtoReflect.Descriptor instead.
+func (*HostNames) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *HostNames) GetAddress() []byte {
+	if x != nil {
+		return x.Address
+	}
+	return nil
+}
+
+func (x *HostNames) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+// Prefix is a range of addresses.
+type Prefix struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Address       []byte                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	Bits          uint32                 `protobuf:"varint,2,opt,name=bits,proto3" json:"bits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Prefix) Reset() {
+	*x = Prefix{}
+	mi := &file_worker_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Prefix) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Prefix) ProtoMessage() {}
+
+func (x *Prefix) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Prefix.ProtoReflect.Descriptor instead.
+func (*Prefix) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Prefix) GetAddress() []byte {
+	if x != nil {
+		return x.Address
+	}
+	return nil
+}
+
+func (x *Prefix) GetBits() uint32 {
+	if x != nil {
+		return x.Bits
+	}
+	return 0
+}
+
+type UpdateNetworkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// With the first part: number of the current Watch.
+	Watch uint64 `protobuf:"varint,1,opt,name=watch,proto3" json:"watch,omitempty"`
+	// With the first part: what the update does not have is forgotten.
+	Reset_        bool              `protobuf:"varint,2,opt,name=reset,proto3" json:"reset,omitempty"`
+	Sets          []*AddressSet     `protobuf:"bytes,3,rep,name=sets,proto3" json:"sets,omitempty"`
+	Services      []*NetworkService `protobuf:"bytes,4,rep,name=services,proto3" json:"services,omitempty"`
+	Pods          []*PodRules       `protobuf:"bytes,5,rep,name=pods,proto3" json:"pods,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateNetworkRequest) Reset() {
+	*x = UpdateNetworkRequest{}
+	mi := &file_worker_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateNetworkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateNetworkRequest) ProtoMessage() {}
+
+func (x *UpdateNetworkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateNetworkRequest.ProtoReflect.Descriptor instead.
+func (*UpdateNetworkRequest) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *UpdateNetworkRequest) GetWatch() uint64 {
+	if x != nil {
+		return x.Watch
+	}
+	return 0
+}
+
+func (x *UpdateNetworkRequest) GetReset_() bool {
+	if x != nil {
+		return x.Reset_
+	}
+	return false
+}
+
+func (x *UpdateNetworkRequest) GetSets() []*AddressSet {
+	if x != nil {
+		return x.Sets
+	}
+	return nil
+}
+
+func (x *UpdateNetworkRequest) GetServices() []*NetworkService {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+func (x *UpdateNetworkRequest) GetPods() []*PodRules {
+	if x != nil {
+		return x.Pods
+	}
+	return nil
+}
+
+type UpdateNetworkResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Failure       *Failure               `protobuf:"bytes,1,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateNetworkResponse) Reset() {
+	*x = UpdateNetworkResponse{}
+	mi := &file_worker_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateNetworkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateNetworkResponse) ProtoMessage() {}
+
+func (x *UpdateNetworkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateNetworkResponse.ProtoReflect.Descriptor instead.
+func (*UpdateNetworkResponse) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *UpdateNetworkResponse) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+type AddressSet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// `add` has all addresses of the set.
+	Reset_        bool      `protobuf:"varint,2,opt,name=reset,proto3" json:"reset,omitempty"`
+	Add           []*Prefix `protobuf:"bytes,3,rep,name=add,proto3" json:"add,omitempty"`
+	Remove        []*Prefix `protobuf:"bytes,4,rep,name=remove,proto3" json:"remove,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddressSet) Reset() {
+	*x = AddressSet{}
+	mi := &file_worker_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddressSet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddressSet) ProtoMessage() {}
+
+func (x *AddressSet) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddressSet.ProtoReflect.Descriptor instead.
+func (*AddressSet) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *AddressSet) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *AddressSet) GetReset_() bool {
+	if x != nil {
+		return x.Reset_
+	}
+	return false
+}
+
+func (x *AddressSet) GetAdd() []*Prefix {
+	if x != nil {
+		return x.Add
+	}
+	return nil
+}
+
+func (x *AddressSet) GetRemove() []*Prefix {
+	if x != nil {
+		return x.Remove
+	}
+	return nil
+}
+
+type NetworkService struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Addresses     [][]byte               `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	Ports         []*ServicePort         `protobuf:"bytes,3,rep,name=ports,proto3" json:"ports,omitempty"`
+	Affinity      int64                  `protobuf:"varint,4,opt,name=affinity,proto3" json:"affinity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NetworkService) Reset() {
+	*x = NetworkService{}
+	mi := &file_worker_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NetworkService) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NetworkService) ProtoMessage() {}
+
+func (x *NetworkService) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NetworkService.ProtoReflect.Descriptor instead.
+func (*NetworkService) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *NetworkService) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *NetworkService) GetAddresses() [][]byte {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *NetworkService) GetPorts() []*ServicePort {
+	if x != nil {
+		return x.Ports
+	}
+	return nil
+}
+
+func (x *NetworkService) GetAffinity() int64 {
+	if x != nil {
+		return x.Affinity
+	}
+	return 0
+}
+
+type ServicePort struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Protocol      Protocol               `protobuf:"varint,1,opt,name=protocol,proto3,enum=krustletwasi.worker.v1.Protocol" json:"protocol,omitempty"`
+	Number        uint32                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	Endpoints     []*AddressPort         `protobuf:"bytes,3,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServicePort) Reset() {
+	*x = ServicePort{}
+	mi := &file_worker_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServicePort) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServicePort) ProtoMessage() {}
+
+func (x *ServicePort) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServicePort.ProtoReflect.Descriptor instead.
+func (*ServicePort) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ServicePort) GetProtocol() Protocol {
+	if x != nil {
+		return x.Protocol
+	}
+	return Protocol_TCP
+}
+
+func (x *ServicePort) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *ServicePort) GetEndpoints() []*AddressPort {
+	if x != nil {
+		return x.Endpoints
+	}
+	return nil
+}
+
+type PodRules struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Pod   string                 `protobuf:"bytes,1,opt,name=pod,proto3" json:"pod,omitempty"`
+	// Unset if all is allowed.
+	Ingress       *Rules   `protobuf:"bytes,2,opt,name=ingress,proto3" json:"ingress,omitempty"`
+	Egress        *Rules   `protobuf:"bytes,3,opt,name=egress,proto3" json:"egress,omitempty"`
+	Gone          bool     `protobuf:"varint,4,opt,name=gone,proto3" json:"gone,omitempty"`
+	Addresses     [][]byte `protobuf:"bytes,5,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PodRules) Reset() {
+	*x = PodRules{}
+	mi := &file_worker_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PodRules) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PodRules) ProtoMessage() {}
+
+func (x *PodRules) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PodRules.ProtoReflect.Descriptor instead.
+func (*PodRules) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *PodRules) GetPod() string {
+	if x != nil {
+		return x.Pod
+	}
+	return ""
+}
+
+func (x *PodRules) GetIngress() *Rules {
+	if x != nil {
+		return x.Ingress
+	}
+	return nil
+}
+
+func (x *PodRules) GetEgress() *Rules {
+	if x != nil {
+		return x.Egress
+	}
+	return nil
+}
+
+func (x *PodRules) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+func (x *PodRules) GetAddresses() [][]byte {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+type Rules struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	List          []*Rule                `protobuf:"bytes,1,rep,name=list,proto3" json:"list,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rules) Reset() {
+	*x = Rules{}
+	mi := &file_worker_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rules) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rules) ProtoMessage() {}
+
+func (x *Rules) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rules.ProtoReflect.Descriptor instead.
+func (*Rules) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *Rules) GetList() []*Rule {
+	if x != nil {
+		return x.List
+	}
+	return nil
+}
+
+type Rule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Any           bool                   `protobuf:"varint,1,opt,name=any,proto3" json:"any,omitempty"`
+	Sets          []string               `protobuf:"bytes,2,rep,name=sets,proto3" json:"sets,omitempty"`
+	Blocks        []*Block               `protobuf:"bytes,3,rep,name=blocks,proto3" json:"blocks,omitempty"`
+	Ports         []*PortRange           `protobuf:"bytes,4,rep,name=ports,proto3" json:"ports,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rule) Reset() {
+	*x = Rule{}
+	mi := &file_worker_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rule) ProtoMessage() {}
+
+func (x *Rule) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rule.ProtoReflect.Descriptor instead.
+func (*Rule) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *Rule) GetAny() bool {
+	if x != nil {
+		return x.Any
+	}
+	return false
+}
+
+func (x *Rule) GetSets() []string {
+	if x != nil {
+		return x.Sets
+	}
+	return nil
+}
+
+func (x *Rule) GetBlocks() []*Block {
+	if x != nil {
+		return x.Blocks
+	}
+	return nil
+}
+
+func (x *Rule) GetPorts() []*PortRange {
+	if x != nil {
+		return x.Ports
+	}
+	return nil
+}
+
+type Block struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Prefix        *Prefix                `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Except        []*Prefix              `protobuf:"bytes,2,rep,name=except,proto3" json:"except,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Block) Reset() {
+	*x = Block{}
+	mi := &file_worker_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Block) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Block) ProtoMessage() {}
+
+func (x *Block) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Block.ProtoReflect.Descriptor instead.
+func (*Block) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *Block) GetPrefix() *Prefix {
+	if x != nil {
+		return x.Prefix
+	}
+	return nil
+}
+
+func (x *Block) GetExcept() []*Prefix {
+	if x != nil {
+		return x.Except
+	}
+	return nil
+}
+
+type PortRange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Protocol      Protocol               `protobuf:"varint,1,opt,name=protocol,proto3,enum=krustletwasi.worker.v1.Protocol" json:"protocol,omitempty"`
+	First         uint32                 `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`
+	Last          uint32                 `protobuf:"varint,3,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PortRange) Reset() {
+	*x = PortRange{}
+	mi := &file_worker_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PortRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PortRange) ProtoMessage() {}
+
+func (x *PortRange) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PortRange.ProtoReflect.Descriptor instead.
+func (*PortRange) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *PortRange) GetProtocol() Protocol {
+	if x != nil {
+		return x.Protocol
+	}
+	return Protocol_TCP
+}
+
+func (x *PortRange) GetFirst() uint32 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *PortRange) GetLast() uint32 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+type DenialsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DenialsRequest) Reset() {
+	*x = DenialsRequest{}
+	mi := &file_worker_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DenialsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DenialsRequest) ProtoMessage() {}
+
+func (x *DenialsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DenialsRequest.ProtoReflect.Descriptor instead.
+func (*DenialsRequest) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{52}
+}
+
+type DenialsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Denials       []*Denial              `protobuf:"bytes,1,rep,name=denials,proto3" json:"denials,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DenialsResponse) Reset() {
+	*x = DenialsResponse{}
+	mi := &file_worker_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DenialsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DenialsResponse) ProtoMessage() {}
+
+func (x *DenialsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DenialsResponse.ProtoReflect.Descriptor instead.
+func (*DenialsResponse) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *DenialsResponse) GetDenials() []*Denial {
+	if x != nil {
+		return x.Denials
+	}
+	return nil
+}
+
+type Denial struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UID of the guest's pod.
+	Pod           string         `protobuf:"bytes,1,opt,name=pod,proto3" json:"pod,omitempty"`
+	Target        string         `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	Ingress       bool           `protobuf:"varint,3,opt,name=ingress,proto3" json:"ingress,omitempty"`
+	By            Denial_Decider `protobuf:"varint,4,opt,name=by,proto3,enum=krustletwasi.worker.v1.Denial_Decider" json:"by,omitempty"`
+	Audited       bool           `protobuf:"varint,5,opt,name=audited,proto3" json:"audited,omitempty"`
+	Times         int64          `protobuf:"varint,6,opt,name=times,proto3" json:"times,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Denial) Reset() {
+	*x = Denial{}
+	mi := &file_worker_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Denial) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Denial) ProtoMessage() {}
+
+func (x *Denial) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Denial.ProtoReflect.Descriptor instead.
+func (*Denial) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *Denial) GetPod() string {
+	if x != nil {
+		return x.Pod
+	}
+	return ""
+}
+
+func (x *Denial) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *Denial) GetIngress() bool {
+	if x != nil {
+		return x.Ingress
+	}
+	return false
+}
+
+func (x *Denial) GetBy() Denial_Decider {
+	if x != nil {
+		return x.By
+	}
+	return Denial_EGRESS
+}
+
+func (x *Denial) GetAudited() bool {
+	if x != nil {
+		return x.Audited
+	}
+	return false
+}
+
+func (x *Denial) GetTimes() int64 {
+	if x != nil {
+		return x.Times
+	}
+	return 0
+}
+
 type StopRequest_Guest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2667,7 +4011,7 @@ type StopRequest_Guest struct {
 
 func (x *StopRequest_Guest) Reset() {
 	*x = StopRequest_Guest{}
-	mi := &file_worker_proto_msgTypes[38]
+	mi := &file_worker_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2679,7 +4023,7 @@ func (x *StopRequest_Guest) String() string {
 func (*StopRequest_Guest) ProtoMessage() {}
 
 func (x *StopRequest_Guest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[38]
+	mi := &file_worker_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2746,7 +4090,7 @@ const file_worker_proto_rawDesc = "" +
 	"\x05Mount\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\fR\x04host\x12\x14\n" +
 	"\x05guest\x18\x02 \x01(\fR\x05guest\x12\x1b\n" +
-	"\tread_only\x18\x03 \x01(\bR\breadOnly\"\x8a\x05\n" +
+	"\tread_only\x18\x03 \x01(\bR\breadOnly\"\xc5\x05\n" +
 	"\x04Spec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x02of\x18\x02 \x01(\v2\x1e.krustletwasi.worker.v1.OriginR\x02of\x12\x1a\n" +
@@ -2773,7 +4117,8 @@ const file_worker_proto_rawDesc = "" +
 	"\vlisten_free\x18\x13 \x03(\tR\n" +
 	"listenFree\x120\n" +
 	"\x04http\x18\x14 \x01(\v2\x1c.krustletwasi.worker.v1.HTTPR\x04http\x12%\n" +
-	"\x0econfig_folders\x18\x15 \x03(\fR\rconfigFolders\"\xbb\x04\n" +
+	"\x0econfig_folders\x18\x15 \x03(\fR\rconfigFolders\x129\n" +
+	"\anetwork\x18\x16 \x01(\v2\x1f.krustletwasi.worker.v1.NetworkR\anetwork\"\xbb\x04\n" +
 	"\x04HTTP\x12\x16\n" +
 	"\x06listen\x18\x01 \x03(\tR\x06listen\x12\x1d\n" +
 	"\n" +
@@ -2938,7 +4283,108 @@ const file_worker_proto_rawDesc = "" +
 	"host_calls\x18\x02 \x03(\v27.krustletwasi.worker.v1.ShutdownResponse.HostCallsEntryR\thostCalls\x1a<\n" +
 	"\x0eHostCallsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x012\xf4\b\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xef\x02\n" +
+	"\aNetwork\x12\x1c\n" +
+	"\taddresses\x18\x01 \x03(\fR\taddresses\x12\x10\n" +
+	"\x03own\x18\x02 \x01(\bR\x03own\x122\n" +
+	"\x05ports\x18\x03 \x03(\v2\x1c.krustletwasi.worker.v1.PortR\x05ports\x12\x16\n" +
+	"\x06limits\x18\x04 \x03(\tR\x06limits\x12\x14\n" +
+	"\x05allow\x18\x05 \x01(\tR\x05allow\x12\x14\n" +
+	"\x05audit\x18\x06 \x01(\bR\x05audit\x123\n" +
+	"\x05names\x18\a \x01(\v2\x1d.krustletwasi.worker.v1.NamesR\x05names\x12!\n" +
+	"\fmax_requests\x18\b \x01(\x03R\vmaxRequests\x12\x14\n" +
+	"\x05roots\x18\t \x03(\fR\x05roots\x126\n" +
+	"\x05rules\x18\n" +
+	" \x01(\v2 .krustletwasi.worker.v1.PodRulesR\x05rules\x12\x16\n" +
+	"\x06domain\x18\v \x01(\tR\x06domain\"\\\n" +
+	"\x04Port\x12<\n" +
+	"\bprotocol\x18\x01 \x01(\x0e2 .krustletwasi.worker.v1.ProtocolR\bprotocol\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\rR\x06number\";\n" +
+	"\vAddressPort\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\fR\aaddress\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\"\xeb\x02\n" +
+	"\x05Names\x12=\n" +
+	"\aservers\x18\x01 \x03(\v2#.krustletwasi.worker.v1.AddressPortR\aservers\x12\x16\n" +
+	"\x06search\x18\x02 \x03(\tR\x06search\x12\x14\n" +
+	"\x05ndots\x18\x03 \x01(\x05R\x05ndots\x12\x18\n" +
+	"\atimeout\x18\x04 \x01(\x03R\atimeout\x12\x1a\n" +
+	"\battempts\x18\x05 \x01(\x05R\battempts\x12\x16\n" +
+	"\x06rotate\x18\x06 \x01(\bR\x06rotate\x127\n" +
+	"\x05hosts\x18\a \x03(\v2!.krustletwasi.worker.v1.HostNamesR\x05hosts\x12\x16\n" +
+	"\x06chosen\x18\b \x01(\bR\x06chosen\x12D\n" +
+	"\vpod_servers\x18\t \x03(\v2#.krustletwasi.worker.v1.AddressPortR\n" +
+	"podServers\x12\x10\n" +
+	"\x03tcp\x18\n" +
+	" \x01(\bR\x03tcp\";\n" +
+	"\tHostNames\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\fR\aaddress\x12\x14\n" +
+	"\x05names\x18\x02 \x03(\tR\x05names\"6\n" +
+	"\x06Prefix\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\fR\aaddress\x12\x12\n" +
+	"\x04bits\x18\x02 \x01(\rR\x04bits\"\xf4\x01\n" +
+	"\x14UpdateNetworkRequest\x12\x14\n" +
+	"\x05watch\x18\x01 \x01(\x04R\x05watch\x12\x14\n" +
+	"\x05reset\x18\x02 \x01(\bR\x05reset\x126\n" +
+	"\x04sets\x18\x03 \x03(\v2\".krustletwasi.worker.v1.AddressSetR\x04sets\x12B\n" +
+	"\bservices\x18\x04 \x03(\v2&.krustletwasi.worker.v1.NetworkServiceR\bservices\x124\n" +
+	"\x04pods\x18\x05 \x03(\v2 .krustletwasi.worker.v1.PodRulesR\x04pods\"R\n" +
+	"\x15UpdateNetworkResponse\x129\n" +
+	"\afailure\x18\x01 \x01(\v2\x1f.krustletwasi.worker.v1.FailureR\afailure\"\xa0\x01\n" +
+	"\n" +
+	"AddressSet\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05reset\x18\x02 \x01(\bR\x05reset\x120\n" +
+	"\x03add\x18\x03 \x03(\v2\x1e.krustletwasi.worker.v1.PrefixR\x03add\x126\n" +
+	"\x06remove\x18\x04 \x03(\v2\x1e.krustletwasi.worker.v1.PrefixR\x06remove\"\x99\x01\n" +
+	"\x0eNetworkService\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\taddresses\x18\x02 \x03(\fR\taddresses\x129\n" +
+	"\x05ports\x18\x03 \x03(\v2#.krustletwasi.worker.v1.ServicePortR\x05ports\x12\x1a\n" +
+	"\baffinity\x18\x04 \x01(\x03R\baffinity\"\xa6\x01\n" +
+	"\vServicePort\x12<\n" +
+	"\bprotocol\x18\x01 \x01(\x0e2 .krustletwasi.worker.v1.ProtocolR\bprotocol\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\rR\x06number\x12A\n" +
+	"\tendpoints\x18\x03 \x03(\v2#.krustletwasi.worker.v1.AddressPortR\tendpoints\"\xbe\x01\n" +
+	"\bPodRules\x12\x10\n" +
+	"\x03pod\x18\x01 \x01(\tR\x03pod\x127\n" +
+	"\aingress\x18\x02 \x01(\v2\x1d.krustletwasi.worker.v1.RulesR\aingress\x125\n" +
+	"\x06egress\x18\x03 \x01(\v2\x1d.krustletwasi.worker.v1.RulesR\x06egress\x12\x12\n" +
+	"\x04gone\x18\x04 \x01(\bR\x04gone\x12\x1c\n" +
+	"\taddresses\x18\x05 \x03(\fR\taddresses\"9\n" +
+	"\x05Rules\x120\n" +
+	"\x04list\x18\x01 \x03(\v2\x1c.krustletwasi.worker.v1.RuleR\x04list\"\x9c\x01\n" +
+	"\x04Rule\x12\x10\n" +
+	"\x03any\x18\x01 \x01(\bR\x03any\x12\x12\n" +
+	"\x04sets\x18\x02 \x03(\tR\x04sets\x125\n" +
+	"\x06blocks\x18\x03 \x03(\v2\x1d.krustletwasi.worker.v1.BlockR\x06blocks\x127\n" +
+	"\x05ports\x18\x04 \x03(\v2!.krustletwasi.worker.v1.PortRangeR\x05ports\"w\n" +
+	"\x05Block\x126\n" +
+	"\x06prefix\x18\x01 \x01(\v2\x1e.krustletwasi.worker.v1.PrefixR\x06prefix\x126\n" +
+	"\x06except\x18\x02 \x03(\v2\x1e.krustletwasi.worker.v1.PrefixR\x06except\"s\n" +
+	"\tPortRange\x12<\n" +
+	"\bprotocol\x18\x01 \x01(\x0e2 .krustletwasi.worker.v1.ProtocolR\bprotocol\x12\x14\n" +
+	"\x05first\x18\x02 \x01(\rR\x05first\x12\x12\n" +
+	"\x04last\x18\x03 \x01(\rR\x04last\"\x10\n" +
+	"\x0eDenialsRequest\"K\n" +
+	"\x0fDenialsResponse\x128\n" +
+	"\adenials\x18\x01 \x03(\v2\x1e.krustletwasi.worker.v1.DenialR\adenials\"\xe2\x01\n" +
+	"\x06Denial\x12\x10\n" +
+	"\x03pod\x18\x01 \x01(\tR\x03pod\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x18\n" +
+	"\aingress\x18\x03 \x01(\bR\aingress\x126\n" +
+	"\x02by\x18\x04 \x01(\x0e2&.krustletwasi.worker.v1.Denial.DeciderR\x02by\x12\x18\n" +
+	"\aaudited\x18\x05 \x01(\bR\aaudited\x12\x14\n" +
+	"\x05times\x18\x06 \x01(\x03R\x05times\",\n" +
+	"\aDecider\x12\n" +
+	"\n" +
+	"\x06EGRESS\x10\x00\x12\t\n" +
+	"\x05LIMIT\x10\x01\x12\n" +
+	"\n" +
+	"\x06POLICY\x10\x02*\x1c\n" +
+	"\bProtocol\x12\a\n" +
+	"\x03TCP\x10\x00\x12\a\n" +
+	"\x03UDP\x10\x012\xc2\n" +
+	"\n" +
 	"\x06Worker\x12T\n" +
 	"\x05Hello\x12$.krustletwasi.worker.v1.HelloRequest\x1a%.krustletwasi.worker.v1.HelloResponse\x12V\n" +
 	"\x05Watch\x12$.krustletwasi.worker.v1.WatchRequest\x1a%.krustletwasi.worker.v1.WatchResponse0\x01\x12T\n" +
@@ -2951,7 +4397,9 @@ const file_worker_proto_rawDesc = "" +
 	"\x05Stats\x12$.krustletwasi.worker.v1.StatsRequest\x1a%.krustletwasi.worker.v1.StatsResponse\x12`\n" +
 	"\tHostCalls\x12(.krustletwasi.worker.v1.HostCallsRequest\x1a).krustletwasi.worker.v1.HostCallsResponse\x12W\n" +
 	"\x06Resize\x12%.krustletwasi.worker.v1.ResizeRequest\x1a&.krustletwasi.worker.v1.ResizeResponse\x12V\n" +
-	"\x05Spans\x12$.krustletwasi.worker.v1.SpansRequest\x1a%.krustletwasi.worker.v1.SpansResponse0\x01\x12]\n" +
+	"\x05Spans\x12$.krustletwasi.worker.v1.SpansRequest\x1a%.krustletwasi.worker.v1.SpansResponse0\x01\x12n\n" +
+	"\rUpdateNetwork\x12,.krustletwasi.worker.v1.UpdateNetworkRequest\x1a-.krustletwasi.worker.v1.UpdateNetworkResponse(\x01\x12\\\n" +
+	"\aDenials\x12&.krustletwasi.worker.v1.DenialsRequest\x1a'.krustletwasi.worker.v1.DenialsResponse0\x01\x12]\n" +
 	"\bShutdown\x12'.krustletwasi.worker.v1.ShutdownRequest\x1a(.krustletwasi.worker.v1.ShutdownResponseB>Z<github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpbb\x06proto3"
 
 var (
@@ -2966,108 +4414,160 @@ func file_worker_proto_rawDescGZIP() []byte {
 	return file_worker_proto_rawDescData
 }
 
-var file_worker_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_worker_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_worker_proto_goTypes = []any{
-	(Failure_Class)(0),        // 0: krustletwasi.worker.v1.Failure.Class
-	(*HelloRequest)(nil),      // 1: krustletwasi.worker.v1.HelloRequest
-	(*HelloResponse)(nil),     // 2: krustletwasi.worker.v1.HelloResponse
-	(*WatchRequest)(nil),      // 3: krustletwasi.worker.v1.WatchRequest
-	(*WatchResponse)(nil),     // 4: krustletwasi.worker.v1.WatchResponse
-	(*Run)(nil),               // 5: krustletwasi.worker.v1.Run
-	(*Origin)(nil),            // 6: krustletwasi.worker.v1.Origin
-	(*Mount)(nil),             // 7: krustletwasi.worker.v1.Mount
-	(*Spec)(nil),              // 8: krustletwasi.worker.v1.Spec
-	(*HTTP)(nil),              // 9: krustletwasi.worker.v1.HTTP
-	(*Exit)(nil),              // 10: krustletwasi.worker.v1.Exit
-	(*Stats)(nil),             // 11: krustletwasi.worker.v1.Stats
-	(*HTTPStats)(nil),         // 12: krustletwasi.worker.v1.HTTPStats
-	(*Failure)(nil),           // 13: krustletwasi.worker.v1.Failure
-	(*StartRequest)(nil),      // 14: krustletwasi.worker.v1.StartRequest
-	(*StartResponse)(nil),     // 15: krustletwasi.worker.v1.StartResponse
-	(*DiscardRequest)(nil),    // 16: krustletwasi.worker.v1.DiscardRequest
-	(*DiscardResponse)(nil),   // 17: krustletwasi.worker.v1.DiscardResponse
-	(*Input)(nil),             // 18: krustletwasi.worker.v1.Input
-	(*Open)(nil),              // 19: krustletwasi.worker.v1.Open
-	(*Broken)(nil),            // 20: krustletwasi.worker.v1.Broken
-	(*Output)(nil),            // 21: krustletwasi.worker.v1.Output
-	(*StopRequest)(nil),       // 22: krustletwasi.worker.v1.StopRequest
-	(*StopResponse)(nil),      // 23: krustletwasi.worker.v1.StopResponse
-	(*ForgetRequest)(nil),     // 24: krustletwasi.worker.v1.ForgetRequest
-	(*ForgetResponse)(nil),    // 25: krustletwasi.worker.v1.ForgetResponse
-	(*StatsRequest)(nil),      // 26: krustletwasi.worker.v1.StatsRequest
-	(*StatsResponse)(nil),     // 27: krustletwasi.worker.v1.StatsResponse
-	(*HostCallsRequest)(nil),  // 28: krustletwasi.worker.v1.HostCallsRequest
-	(*HostCallsResponse)(nil), // 29: krustletwasi.worker.v1.HostCallsResponse
-	(*ResizeRequest)(nil),     // 30: krustletwasi.worker.v1.ResizeRequest
-	(*ResizeResponse)(nil),    // 31: krustletwasi.worker.v1.ResizeResponse
-	(*SpansRequest)(nil),      // 32: krustletwasi.worker.v1.SpansRequest
-	(*SpansResponse)(nil),     // 33: krustletwasi.worker.v1.SpansResponse
-	(*HTTPSpan)(nil),          // 34: krustletwasi.worker.v1.HTTPSpan
-	(*ShutdownRequest)(nil),   // 35: krustletwasi.worker.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),  // 36: krustletwasi.worker.v1.ShutdownResponse
-	nil,                       // 37: krustletwasi.worker.v1.WatchResponse.HostCallsEntry
-	nil,                       // 38: krustletwasi.worker.v1.HTTPStats.AnswersEntry
-	(*StopRequest_Guest)(nil), // 39: krustletwasi.worker.v1.StopRequest.Guest
-	nil,                       // 40: krustletwasi.worker.v1.HostCallsResponse.HostCallsEntry
-	nil,                       // 41: krustletwasi.worker.v1.ShutdownResponse.HostCallsEntry
+	(Protocol)(0),                 // 0: krustletwasi.worker.v1.Protocol
+	(Failure_Class)(0),            // 1: krustletwasi.worker.v1.Failure.Class
+	(Denial_Decider)(0),           // 2: krustletwasi.worker.v1.Denial.Decider
+	(*HelloRequest)(nil),          // 3: krustletwasi.worker.v1.HelloRequest
+	(*HelloResponse)(nil),         // 4: krustletwasi.worker.v1.HelloResponse
+	(*WatchRequest)(nil),          // 5: krustletwasi.worker.v1.WatchRequest
+	(*WatchResponse)(nil),         // 6: krustletwasi.worker.v1.WatchResponse
+	(*Run)(nil),                   // 7: krustletwasi.worker.v1.Run
+	(*Origin)(nil),                // 8: krustletwasi.worker.v1.Origin
+	(*Mount)(nil),                 // 9: krustletwasi.worker.v1.Mount
+	(*Spec)(nil),                  // 10: krustletwasi.worker.v1.Spec
+	(*HTTP)(nil),                  // 11: krustletwasi.worker.v1.HTTP
+	(*Exit)(nil),                  // 12: krustletwasi.worker.v1.Exit
+	(*Stats)(nil),                 // 13: krustletwasi.worker.v1.Stats
+	(*HTTPStats)(nil),             // 14: krustletwasi.worker.v1.HTTPStats
+	(*Failure)(nil),               // 15: krustletwasi.worker.v1.Failure
+	(*StartRequest)(nil),          // 16: krustletwasi.worker.v1.StartRequest
+	(*StartResponse)(nil),         // 17: krustletwasi.worker.v1.StartResponse
+	(*DiscardRequest)(nil),        // 18: krustletwasi.worker.v1.DiscardRequest
+	(*DiscardResponse)(nil),       // 19: krustletwasi.worker.v1.DiscardResponse
+	(*Input)(nil),                 // 20: krustletwasi.worker.v1.Input
+	(*Open)(nil),                  // 21: krustletwasi.worker.v1.Open
+	(*Broken)(nil),                // 22: krustletwasi.worker.v1.Broken
+	(*Output)(nil),                // 23: krustletwasi.worker.v1.Output
+	(*StopRequest)(nil),           // 24: krustletwasi.worker.v1.StopRequest
+	(*StopResponse)(nil),          // 25: krustletwasi.worker.v1.StopResponse
+	(*ForgetRequest)(nil),         // 26: krustletwasi.worker.v1.ForgetRequest
+	(*ForgetResponse)(nil),        // 27: krustletwasi.worker.v1.ForgetResponse
+	(*StatsRequest)(nil),          // 28: krustletwasi.worker.v1.StatsRequest
+	(*StatsResponse)(nil),         // 29: krustletwasi.worker.v1.StatsResponse
+	(*HostCallsRequest)(nil),      // 30: krustletwasi.worker.v1.HostCallsRequest
+	(*HostCallsResponse)(nil),     // 31: krustletwasi.worker.v1.HostCallsResponse
+	(*ResizeRequest)(nil),         // 32: krustletwasi.worker.v1.ResizeRequest
+	(*ResizeResponse)(nil),        // 33: krustletwasi.worker.v1.ResizeResponse
+	(*SpansRequest)(nil),          // 34: krustletwasi.worker.v1.SpansRequest
+	(*SpansResponse)(nil),         // 35: krustletwasi.worker.v1.SpansResponse
+	(*HTTPSpan)(nil),              // 36: krustletwasi.worker.v1.HTTPSpan
+	(*ShutdownRequest)(nil),       // 37: krustletwasi.worker.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),      // 38: krustletwasi.worker.v1.ShutdownResponse
+	(*Network)(nil),               // 39: krustletwasi.worker.v1.Network
+	(*Port)(nil),                  // 40: krustletwasi.worker.v1.Port
+	(*AddressPort)(nil),           // 41: krustletwasi.worker.v1.AddressPort
+	(*Names)(nil),                 // 42: krustletwasi.worker.v1.Names
+	(*HostNames)(nil),             // 43: krustletwasi.worker.v1.HostNames
+	(*Prefix)(nil),                // 44: krustletwasi.worker.v1.Prefix
+	(*UpdateNetworkRequest)(nil),  // 45: krustletwasi.worker.v1.UpdateNetworkRequest
+	(*UpdateNetworkResponse)(nil), // 46: krustletwasi.worker.v1.UpdateNetworkResponse
+	(*AddressSet)(nil),            // 47: krustletwasi.worker.v1.AddressSet
+	(*NetworkService)(nil),        // 48: krustletwasi.worker.v1.NetworkService
+	(*ServicePort)(nil),           // 49: krustletwasi.worker.v1.ServicePort
+	(*PodRules)(nil),              // 50: krustletwasi.worker.v1.PodRules
+	(*Rules)(nil),                 // 51: krustletwasi.worker.v1.Rules
+	(*Rule)(nil),                  // 52: krustletwasi.worker.v1.Rule
+	(*Block)(nil),                 // 53: krustletwasi.worker.v1.Block
+	(*PortRange)(nil),             // 54: krustletwasi.worker.v1.PortRange
+	(*DenialsRequest)(nil),        // 55: krustletwasi.worker.v1.DenialsRequest
+	(*DenialsResponse)(nil),       // 56: krustletwasi.worker.v1.DenialsResponse
+	(*Denial)(nil),                // 57: krustletwasi.worker.v1.Denial
+	nil,                           // 58: krustletwasi.worker.v1.WatchResponse.HostCallsEntry
+	nil,                           // 59: krustletwasi.worker.v1.HTTPStats.AnswersEntry
+	(*StopRequest_Guest)(nil),     // 60: krustletwasi.worker.v1.StopRequest.Guest
+	nil,                           // 61: krustletwasi.worker.v1.HostCallsResponse.HostCallsEntry
+	nil,                           // 62: krustletwasi.worker.v1.ShutdownResponse.HostCallsEntry
 }
 var file_worker_proto_depIdxs = []int32{
-	5,  // 0: krustletwasi.worker.v1.WatchResponse.runs:type_name -> krustletwasi.worker.v1.Run
-	37, // 1: krustletwasi.worker.v1.WatchResponse.host_calls:type_name -> krustletwasi.worker.v1.WatchResponse.HostCallsEntry
-	6,  // 2: krustletwasi.worker.v1.Run.of:type_name -> krustletwasi.worker.v1.Origin
-	10, // 3: krustletwasi.worker.v1.Run.exit:type_name -> krustletwasi.worker.v1.Exit
-	11, // 4: krustletwasi.worker.v1.Run.stats:type_name -> krustletwasi.worker.v1.Stats
-	6,  // 5: krustletwasi.worker.v1.Spec.of:type_name -> krustletwasi.worker.v1.Origin
-	7,  // 6: krustletwasi.worker.v1.Spec.mounts:type_name -> krustletwasi.worker.v1.Mount
-	9,  // 7: krustletwasi.worker.v1.Spec.http:type_name -> krustletwasi.worker.v1.HTTP
-	12, // 8: krustletwasi.worker.v1.Stats.http:type_name -> krustletwasi.worker.v1.HTTPStats
-	38, // 9: krustletwasi.worker.v1.HTTPStats.answers:type_name -> krustletwasi.worker.v1.HTTPStats.AnswersEntry
-	0,  // 10: krustletwasi.worker.v1.Failure.class:type_name -> krustletwasi.worker.v1.Failure.Class
-	8,  // 11: krustletwasi.worker.v1.StartRequest.spec:type_name -> krustletwasi.worker.v1.Spec
-	13, // 12: krustletwasi.worker.v1.StartResponse.failure:type_name -> krustletwasi.worker.v1.Failure
-	19, // 13: krustletwasi.worker.v1.Input.open:type_name -> krustletwasi.worker.v1.Open
-	20, // 14: krustletwasi.worker.v1.Input.broken:type_name -> krustletwasi.worker.v1.Broken
-	8,  // 15: krustletwasi.worker.v1.Open.spec:type_name -> krustletwasi.worker.v1.Spec
-	13, // 16: krustletwasi.worker.v1.Output.failure:type_name -> krustletwasi.worker.v1.Failure
-	5,  // 17: krustletwasi.worker.v1.Output.exit:type_name -> krustletwasi.worker.v1.Run
-	39, // 18: krustletwasi.worker.v1.StopRequest.guests:type_name -> krustletwasi.worker.v1.StopRequest.Guest
-	11, // 19: krustletwasi.worker.v1.StatsResponse.stats:type_name -> krustletwasi.worker.v1.Stats
-	40, // 20: krustletwasi.worker.v1.HostCallsResponse.host_calls:type_name -> krustletwasi.worker.v1.HostCallsResponse.HostCallsEntry
-	13, // 21: krustletwasi.worker.v1.ResizeResponse.failure:type_name -> krustletwasi.worker.v1.Failure
-	34, // 22: krustletwasi.worker.v1.SpansResponse.spans:type_name -> krustletwasi.worker.v1.HTTPSpan
-	41, // 23: krustletwasi.worker.v1.ShutdownResponse.host_calls:type_name -> krustletwasi.worker.v1.ShutdownResponse.HostCallsEntry
-	1,  // 24: krustletwasi.worker.v1.Worker.Hello:input_type -> krustletwasi.worker.v1.HelloRequest
-	3,  // 25: krustletwasi.worker.v1.Worker.Watch:input_type -> krustletwasi.worker.v1.WatchRequest
-	14, // 26: krustletwasi.worker.v1.Worker.Start:input_type -> krustletwasi.worker.v1.StartRequest
-	16, // 27: krustletwasi.worker.v1.Worker.Discard:input_type -> krustletwasi.worker.v1.DiscardRequest
-	18, // 28: krustletwasi.worker.v1.Worker.Exec:input_type -> krustletwasi.worker.v1.Input
-	18, // 29: krustletwasi.worker.v1.Worker.Attach:input_type -> krustletwasi.worker.v1.Input
-	22, // 30: krustletwasi.worker.v1.Worker.Stop:input_type -> krustletwasi.worker.v1.StopRequest
-	24, // 31: krustletwasi.worker.v1.Worker.Forget:input_type -> krustletwasi.worker.v1.ForgetRequest
-	26, // 32: krustletwasi.worker.v1.Worker.Stats:input_type -> krustletwasi.worker.v1.StatsRequest
-	28, // 33: krustletwasi.worker.v1.Worker.HostCalls:input_type -> krustletwasi.worker.v1.HostCallsRequest
-	30, // 34: krustletwasi.worker.v1.Worker.Resize:input_type -> krustletwasi.worker.v1.ResizeRequest
-	32, // 35: krustletwasi.worker.v1.Worker.Spans:input_type -> krustletwasi.worker.v1.SpansRequest
-	35, // 36: krustletwasi.worker.v1.Worker.Shutdown:input_type -> krustletwasi.worker.v1.ShutdownRequest
-	2,  // 37: krustletwasi.worker.v1.Worker.Hello:output_type -> krustletwasi.worker.v1.HelloResponse
-	4,  // 38: krustletwasi.worker.v1.Worker.Watch:output_type -> krustletwasi.worker.v1.WatchResponse
-	15, // 39: krustletwasi.worker.v1.Worker.Start:output_type -> krustletwasi.worker.v1.StartResponse
-	17, // 40: krustletwasi.worker.v1.Worker.Discard:output_type -> krustletwasi.worker.v1.DiscardResponse
-	21, // 41: krustletwasi.worker.v1.Worker.Exec:output_type -> krustletwasi.worker.v1.Output
-	21, // 42: krustletwasi.worker.v1.Worker.Attach:output_type -> krustletwasi.worker.v1.Output
-	23, // 43: krustletwasi.worker.v1.Worker.Stop:output_type -> krustletwasi.worker.v1.StopResponse
-	25, // 44: krustletwasi.worker.v1.Worker.Forget:output_type -> krustletwasi.worker.v1.ForgetResponse
-	27, // 45: krustletwasi.worker.v1.Worker.Stats:output_type -> krustletwasi.worker.v1.StatsResponse
-	29, // 46: krustletwasi.worker.v1.Worker.HostCalls:output_type -> krustletwasi.worker.v1.HostCallsResponse
-	31, // 47: krustletwasi.worker.v1.Worker.Resize:output_type -> krustletwasi.worker.v1.ResizeResponse
-	33, // 48: krustletwasi.worker.v1.Worker.Spans:output_type -> krustletwasi.worker.v1.SpansResponse
-	36, // 49: krustletwasi.worker.v1.Worker.Shutdown:output_type -> krustletwasi.worker.v1.ShutdownResponse
-	37, // [37:50] is the sub-list for method output_type
-	24, // [24:37] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	7,  // 0: krustletwasi.worker.v1.WatchResponse.runs:type_name -> krustletwasi.worker.v1.Run
+	58, // 1: krustletwasi.worker.v1.WatchResponse.host_calls:type_name -> krustletwasi.worker.v1.WatchResponse.HostCallsEntry
+	8,  // 2: krustletwasi.worker.v1.Run.of:type_name -> krustletwasi.worker.v1.Origin
+	12, // 3: krustletwasi.worker.v1.Run.exit:type_name -> krustletwasi.worker.v1.Exit
+	13, // 4: krustletwasi.worker.v1.Run.stats:type_name -> krustletwasi.worker.v1.Stats
+	8,  // 5: krustletwasi.worker.v1.Spec.of:type_name -> krustletwasi.worker.v1.Origin
+	9,  // 6: krustletwasi.worker.v1.Spec.mounts:type_name -> krustletwasi.worker.v1.Mount
+	11, // 7: krustletwasi.worker.v1.Spec.http:type_name -> krustletwasi.worker.v1.HTTP
+	39, // 8: krustletwasi.worker.v1.Spec.network:type_name -> krustletwasi.worker.v1.Network
+	14, // 9: krustletwasi.worker.v1.Stats.http:type_name -> krustletwasi.worker.v1.HTTPStats
+	59, // 10: krustletwasi.worker.v1.HTTPStats.answers:type_name -> krustletwasi.worker.v1.HTTPStats.AnswersEntry
+	1,  // 11: krustletwasi.worker.v1.Failure.class:type_name -> krustletwasi.worker.v1.Failure.Class
+	10, // 12: krustletwasi.worker.v1.StartRequest.spec:type_name -> krustletwasi.worker.v1.Spec
+	15, // 13: krustletwasi.worker.v1.StartResponse.failure:type_name -> krustletwasi.worker.v1.Failure
+	21, // 14: krustletwasi.worker.v1.Input.open:type_name -> krustletwasi.worker.v1.Open
+	22, // 15: krustletwasi.worker.v1.Input.broken:type_name -> krustletwasi.worker.v1.Broken
+	10, // 16: krustletwasi.worker.v1.Open.spec:type_name -> krustletwasi.worker.v1.Spec
+	15, // 17: krustletwasi.worker.v1.Output.failure:type_name -> krustletwasi.worker.v1.Failure
+	7,  // 18: krustletwasi.worker.v1.Output.exit:type_name -> krustletwasi.worker.v1.Run
+	60, // 19: krustletwasi.worker.v1.StopRequest.guests:type_name -> krustletwasi.worker.v1.StopRequest.Guest
+	13, // 20: krustletwasi.worker.v1.StatsResponse.stats:type_name -> krustletwasi.worker.v1.Stats
+	61, // 21: krustletwasi.worker.v1.HostCallsResponse.host_calls:type_name -> krustletwasi.worker.v1.HostCallsResponse.HostCallsEntry
+	15, // 22: krustletwasi.worker.v1.ResizeResponse.failure:type_name -> krustletwasi.worker.v1.Failure
+	36, // 23: krustletwasi.worker.v1.SpansResponse.spans:type_name -> krustletwasi.worker.v1.HTTPSpan
+	62, // 24: krustletwasi.worker.v1.ShutdownResponse.host_calls:type_name -> krustletwasi.worker.v1.ShutdownResponse.HostCallsEntry
+	40, // 25: krustletwasi.worker.v1.Network.ports:type_name -> krustletwasi.worker.v1.Port
+	42, // 26: krustletwasi.worker.v1.Network.names:type_name -> krustletwasi.worker.v1.Names
+	50, // 27: krustletwasi.worker.v1.Network.rules:type_name -> krustletwasi.worker.v1.PodRules
+	0,  // 28: krustletwasi.worker.v1.Port.protocol:type_name -> krustletwasi.worker.v1.Protocol
+	41, // 29: krustletwasi.worker.v1.Names.servers:type_name -> krustletwasi.worker.v1.AddressPort
+	43, // 30: krustletwasi.worker.v1.Names.hosts:type_name -> krustletwasi.worker.v1.HostNames
+	41, // 31: krustletwasi.worker.v1.Names.pod_servers:type_name -> krustletwasi.worker.v1.AddressPort
+	47, // 32: krustletwasi.worker.v1.UpdateNetworkRequest.sets:type_name -> krustletwasi.worker.v1.AddressSet
+	48, // 33: krustletwasi.worker.v1.UpdateNetworkRequest.services:type_name -> krustletwasi.worker.v1.NetworkService
+	50, // 34: krustletwasi.worker.v1.UpdateNetworkRequest.pods:type_name -> krustletwasi.worker.v1.PodRules
+	15, // 35: krustletwasi.worker.v1.UpdateNetworkResponse.failure:type_name -> krustletwasi.worker.v1.Failure
+	44, // 36: krustletwasi.worker.v1.AddressSet.add:type_name -> krustletwasi.worker.v1.Prefix
+	44, // 37: krustletwasi.worker.v1.AddressSet.remove:type_name -> krustletwasi.worker.v1.Prefix
+	49, // 38: krustletwasi.worker.v1.NetworkService.ports:type_name -> krustletwasi.worker.v1.ServicePort
+	0,  // 39: krustletwasi.worker.v1.ServicePort.protocol:type_name -> krustletwasi.worker.v1.Protocol
+	41, // 40: krustletwasi.worker.v1.ServicePort.endpoints:type_name -> krustletwasi.worker.v1.AddressPort
+	51, // 41: krustletwasi.worker.v1.PodRules.ingress:type_name -> krustletwasi.worker.v1.Rules
+	51, // 42: krustletwasi.worker.v1.PodRules.egress:type_name -> krustletwasi.worker.v1.Rules
+	52, // 43: krustletwasi.worker.v1.Rules.list:type_name -> krustletwasi.worker.v1.Rule
+	53, // 44: krustletwasi.worker.v1.Rule.blocks:type_name -> krustletwasi.worker.v1.Block
+	54, // 45: krustletwasi.worker.v1.Rule.ports:type_name -> krustletwasi.worker.v1.PortRange
+	44, // 46: krustletwasi.worker.v1.Block.prefix:type_name -> krustletwasi.worker.v1.Prefix
+	44, // 47: krustletwasi.worker.v1.Block.except:type_name -> krustletwasi.worker.v1.Prefix
+	0,  // 48: krustletwasi.worker.v1.PortRange.protocol:type_name -> krustletwasi.worker.v1.Protocol
+	57, // 49: krustletwasi.worker.v1.DenialsResponse.denials:type_name -> krustletwasi.worker.v1.Denial
+	2,  // 50: krustletwasi.worker.v1.Denial.by:type_name -> krustletwasi.worker.v1.Denial.Decider
+	3,  // 51: krustletwasi.worker.v1.Worker.Hello:input_type -> krustletwasi.worker.v1.HelloRequest
+	5,  // 52: krustletwasi.worker.v1.Worker.Watch:input_type -> krustletwasi.worker.v1.WatchRequest
+	16, // 53: krustletwasi.worker.v1.Worker.Start:input_type -> krustletwasi.worker.v1.StartRequest
+	18, // 54: krustletwasi.worker.v1.Worker.Discard:input_type -> krustletwasi.worker.v1.DiscardRequest
+	20, // 55: krustletwasi.worker.v1.Worker.Exec:input_type -> krustletwasi.worker.v1.Input
+	20, // 56: krustletwasi.worker.v1.Worker.Attach:input_type -> krustletwasi.worker.v1.Input
+	24, // 57: krustletwasi.worker.v1.Worker.Stop:input_type -> krustletwasi.worker.v1.StopRequest
+	26, // 58: krustletwasi.worker.v1.Worker.Forget:input_type -> krustletwasi.worker.v1.ForgetRequest
+	28, // 59: krustletwasi.worker.v1.Worker.Stats:input_type -> krustletwasi.worker.v1.StatsRequest
+	30, // 60: krustletwasi.worker.v1.Worker.HostCalls:input_type -> krustletwasi.worker.v1.HostCallsRequest
+	32, // 61: krustletwasi.worker.v1.Worker.Resize:input_type -> krustletwasi.worker.v1.ResizeRequest
+	34, // 62: krustletwasi.worker.v1.Worker.Spans:input_type -> krustletwasi.worker.v1.SpansRequest
+	45, // 63: krustletwasi.worker.v1.Worker.UpdateNetwork:input_type -> krustletwasi.worker.v1.UpdateNetworkRequest
+	55, // 64: krustletwasi.worker.v1.Worker.Denials:input_type -> krustletwasi.worker.v1.DenialsRequest
+	37, // 65: krustletwasi.worker.v1.Worker.Shutdown:input_type -> krustletwasi.worker.v1.ShutdownRequest
+	4,  // 66: krustletwasi.worker.v1.Worker.Hello:output_type -> krustletwasi.worker.v1.HelloResponse
+	6,  // 67: krustletwasi.worker.v1.Worker.Watch:output_type -> krustletwasi.worker.v1.WatchResponse
+	17, // 68: krustletwasi.worker.v1.Worker.Start:output_type -> krustletwasi.worker.v1.StartResponse
+	19, // 69: krustletwasi.worker.v1.Worker.Discard:output_type -> krustletwasi.worker.v1.DiscardResponse
+	23, // 70: krustletwasi.worker.v1.Worker.Exec:output_type -> krustletwasi.worker.v1.Output
+	23, // 71: krustletwasi.worker.v1.Worker.Attach:output_type -> krustletwasi.worker.v1.Output
+	25, // 72: krustletwasi.worker.v1.Worker.Stop:output_type -> krustletwasi.worker.v1.StopResponse
+	27, // 73: krustletwasi.worker.v1.Worker.Forget:output_type -> krustletwasi.worker.v1.ForgetResponse
+	29, // 74: krustletwasi.worker.v1.Worker.Stats:output_type -> krustletwasi.worker.v1.StatsResponse
+	31, // 75: krustletwasi.worker.v1.Worker.HostCalls:output_type -> krustletwasi.worker.v1.HostCallsResponse
+	33, // 76: krustletwasi.worker.v1.Worker.Resize:output_type -> krustletwasi.worker.v1.ResizeResponse
+	35, // 77: krustletwasi.worker.v1.Worker.Spans:output_type -> krustletwasi.worker.v1.SpansResponse
+	46, // 78: krustletwasi.worker.v1.Worker.UpdateNetwork:output_type -> krustletwasi.worker.v1.UpdateNetworkResponse
+	56, // 79: krustletwasi.worker.v1.Worker.Denials:output_type -> krustletwasi.worker.v1.DenialsResponse
+	38, // 80: krustletwasi.worker.v1.Worker.Shutdown:output_type -> krustletwasi.worker.v1.ShutdownResponse
+	66, // [66:81] is the sub-list for method output_type
+	51, // [51:66] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_worker_proto_init() }
@@ -3094,8 +4594,8 @@ func file_worker_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_worker_proto_rawDesc), len(file_worker_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   41,
+			NumEnums:      3,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,19 +23,21 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Worker_Hello_FullMethodName     = "/krustletwasi.worker.v1.Worker/Hello"
-	Worker_Watch_FullMethodName     = "/krustletwasi.worker.v1.Worker/Watch"
-	Worker_Start_FullMethodName     = "/krustletwasi.worker.v1.Worker/Start"
-	Worker_Discard_FullMethodName   = "/krustletwasi.worker.v1.Worker/Discard"
-	Worker_Exec_FullMethodName      = "/krustletwasi.worker.v1.Worker/Exec"
-	Worker_Attach_FullMethodName    = "/krustletwasi.worker.v1.Worker/Attach"
-	Worker_Stop_FullMethodName      = "/krustletwasi.worker.v1.Worker/Stop"
-	Worker_Forget_FullMethodName    = "/krustletwasi.worker.v1.Worker/Forget"
-	Worker_Stats_FullMethodName     = "/krustletwasi.worker.v1.Worker/Stats"
-	Worker_HostCalls_FullMethodName = "/krustletwasi.worker.v1.Worker/HostCalls"
-	Worker_Resize_FullMethodName    = "/krustletwasi.worker.v1.Worker/Resize"
-	Worker_Spans_FullMethodName     = "/krustletwasi.worker.v1.Worker/Spans"
-	Worker_Shutdown_FullMethodName  = "/krustletwasi.worker.v1.Worker/Shutdown"
+	Worker_Hello_FullMethodName         = "/krustletwasi.worker.v1.Worker/Hello"
+	Worker_Watch_FullMethodName         = "/krustletwasi.worker.v1.Worker/Watch"
+	Worker_Start_FullMethodName         = "/krustletwasi.worker.v1.Worker/Start"
+	Worker_Discard_FullMethodName       = "/krustletwasi.worker.v1.Worker/Discard"
+	Worker_Exec_FullMethodName          = "/krustletwasi.worker.v1.Worker/Exec"
+	Worker_Attach_FullMethodName        = "/krustletwasi.worker.v1.Worker/Attach"
+	Worker_Stop_FullMethodName          = "/krustletwasi.worker.v1.Worker/Stop"
+	Worker_Forget_FullMethodName        = "/krustletwasi.worker.v1.Worker/Forget"
+	Worker_Stats_FullMethodName         = "/krustletwasi.worker.v1.Worker/Stats"
+	Worker_HostCalls_FullMethodName     = "/krustletwasi.worker.v1.Worker/HostCalls"
+	Worker_Resize_FullMethodName        = "/krustletwasi.worker.v1.Worker/Resize"
+	Worker_Spans_FullMethodName         = "/krustletwasi.worker.v1.Worker/Spans"
+	Worker_UpdateNetwork_FullMethodName = "/krustletwasi.worker.v1.Worker/UpdateNetwork"
+	Worker_Denials_FullMethodName       = "/krustletwasi.worker.v1.Worker/Denials"
+	Worker_Shutdown_FullMethodName      = "/krustletwasi.worker.v1.Worker/Shutdown"
 )
 
 // WorkerClient is the client API for Worker service.
@@ -74,6 +76,14 @@ type WorkerClient interface {
 	// the agent ends the call. A newer call takes the place of an older. While there is none, the
 	// worker keeps no such requests. Workers of older builds do not have this call.
 	Spans(ctx context.Context, in *SpansRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SpansResponse], error)
+	// UpdateNetwork tells what the cluster says of the network. All parts together are one update, which
+	// holds when the worker answers. It is refused unless its first part names the current Watch. An
+	// agent sends a complete update before its first Start, and again with each new Watch. Until then,
+	// the worker's last updates hold. Workers of older builds do not have this call.
+	UpdateNetwork(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UpdateNetworkRequest, UpdateNetworkResponse], error)
+	// Denials sends what the network has refused to guests, until the agent ends the call. Workers of
+	// older builds do not have this call.
+	Denials(ctx context.Context, in *DenialsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DenialsResponse], error)
 	// Shutdown has the worker exit. Without force it is refused while the worker has runs, even if all
 	// have ended and are not forgotten.
 	Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error)
@@ -231,6 +241,38 @@ func (c *workerClient) Spans(ctx context.Context, in *SpansRequest, opts ...grpc
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Worker_SpansClient = grpc.ServerStreamingClient[SpansResponse]
 
+func (c *workerClient) UpdateNetwork(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UpdateNetworkRequest, UpdateNetworkResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Worker_ServiceDesc.Streams[4], Worker_UpdateNetwork_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[UpdateNetworkRequest, UpdateNetworkResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Worker_UpdateNetworkClient = grpc.ClientStreamingClient[UpdateNetworkRequest, UpdateNetworkResponse]
+
+func (c *workerClient) Denials(ctx context.Context, in *DenialsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DenialsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Worker_ServiceDesc.Streams[5], Worker_Denials_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[DenialsRequest, DenialsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Worker_DenialsClient = grpc.ServerStreamingClient[DenialsResponse]
+
 func (c *workerClient) Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ShutdownResponse)
@@ -277,6 +319,14 @@ type WorkerServer interface {
 	// the agent ends the call. A newer call takes the place of an older. While there is none, the
 	// worker keeps no such requests. Workers of older builds do not have this call.
 	Spans(*SpansRequest, grpc.ServerStreamingServer[SpansResponse]) error
+	// UpdateNetwork tells what the cluster says of the network. All parts together are one update, which
+	// holds when the worker answers. It is refused unless its first part names the current Watch. An
+	// agent sends a complete update before its first Start, and again with each new Watch. Until then,
+	// the worker's last updates hold. Workers of older builds do not have this call.
+	UpdateNetwork(grpc.ClientStreamingServer[UpdateNetworkRequest, UpdateNetworkResponse]) error
+	// Denials sends what the network has refused to guests, until the agent ends the call. Workers of
+	// older builds do not have this call.
+	Denials(*DenialsRequest, grpc.ServerStreamingServer[DenialsResponse]) error
 	// Shutdown has the worker exit. Without force it is refused while the worker has runs, even if all
 	// have ended and are not forgotten.
 	Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error)
@@ -325,6 +375,12 @@ func (UnimplementedWorkerServer) Resize(context.Context, *ResizeRequest) (*Resiz
 }
 func (UnimplementedWorkerServer) Spans(*SpansRequest, grpc.ServerStreamingServer[SpansResponse]) error {
 	return status.Error(codes.Unimplemented, "method Spans not implemented")
+}
+func (UnimplementedWorkerServer) UpdateNetwork(grpc.ClientStreamingServer[UpdateNetworkRequest, UpdateNetworkResponse]) error {
+	return status.Error(codes.Unimplemented, "method UpdateNetwork not implemented")
+}
+func (UnimplementedWorkerServer) Denials(*DenialsRequest, grpc.ServerStreamingServer[DenialsResponse]) error {
+	return status.Error(codes.Unimplemented, "method Denials not implemented")
 }
 func (UnimplementedWorkerServer) Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Shutdown not implemented")
@@ -530,6 +586,24 @@ func _Worker_Spans_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Worker_SpansServer = grpc.ServerStreamingServer[SpansResponse]
 
+func _Worker_UpdateNetwork_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(WorkerServer).UpdateNetwork(&grpc.GenericServerStream[UpdateNetworkRequest, UpdateNetworkResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Worker_UpdateNetworkServer = grpc.ClientStreamingServer[UpdateNetworkRequest, UpdateNetworkResponse]
+
+func _Worker_Denials_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(DenialsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(WorkerServer).Denials(m, &grpc.GenericServerStream[DenialsRequest, DenialsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Worker_DenialsServer = grpc.ServerStreamingServer[DenialsResponse]
+
 func _Worker_Shutdown_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ShutdownRequest)
 	if err := dec(in); err != nil {
@@ -613,6 +687,16 @@ var Worker_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Spans",
 			Handler:       _Worker_Spans_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "UpdateNetwork",
+			Handler:       _Worker_UpdateNetwork_Handler,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "Denials",
+			Handler:       _Worker_Denials_Handler,
 			ServerStreams: true,
 		},
 	},
