@@ -1,11 +1,14 @@
 package podsync
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
 // TestSessionsAreBounded: the number of sessions of a container is bounded, and so is that of the
@@ -61,15 +64,55 @@ func TestPortsOfAPod(t *testing.T) {
 		"waits": {attempt: -1, done: closedChannel},
 	}}
 	pod.Status.PodIP = "10.0.0.1"
-	if got := fmt.Sprint(v.ports()); !v.alive() || got != "map[80:10.0.0.1:80 81:10.0.0.1:81]" {
+	if got := fmt.Sprint(v.ports(noSpec)); !v.alive() || got != "map[80:10.0.0.1:80 81:10.0.0.1:81]" {
 		t.Errorf("ports %v, alive %v", got, v.alive())
 	}
 	pod.Spec.HostNetwork, pod.Spec.Containers[0].Ports[2].HostIP = true, "127.0.0.1"
-	if got := fmt.Sprint(v.ports()); got != "map[80:10.0.0.1:80 81:127.0.0.1:81]" {
+	if got := fmt.Sprint(v.ports(noSpec)); got != "map[80:10.0.0.1:80 81:127.0.0.1:81]" {
 		t.Errorf("in the host's network: ports %v", got)
 	}
 	v.runs["runs"] = containerRuns{attempt: 2, done: closedChannel}
-	if got := v.ports(); v.alive() || len(got) > 0 {
+	if got := v.ports(noSpec); v.alive() || len(got) > 0 {
 		t.Errorf("of a pod that has ended: ports %v, alive %v", got, v.alive())
+	}
+}
+
+// noSpec is for containers that are no handlers.
+func noSpec(string, string) (runtime.Spec, error) {
+	return runtime.Spec{}, errors.New("this is no handler")
+}
+
+// handlerGuest is a run that is an HTTP handler, or not.
+type handlerGuest struct {
+	runtime.Guest
+	stats *runtime.HTTPStats
+}
+
+func (g handlerGuest) Stats() runtime.Stats { return runtime.Stats{HTTP: g.stats} }
+
+// TestPortsOfAHandler: the ports at which a handler is served count, even if the pod's spec does not
+// name them. A program whose spec only says where it would be served listens at none of them.
+func TestPortsOfAHandler(t *testing.T) {
+	pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "web"}, {Name: "other"}}}}
+	pod.Status.PodIP = "10.0.0.1"
+	running := make(chan struct{})
+	v := &view{pod: pod, runs: map[string]containerRuns{
+		"web":   {done: running, id: "w1", process: handlerGuest{stats: &runtime.HTTPStats{}}},
+		"other": {done: running, id: "o1", process: handlerGuest{}},
+	}}
+	specOf := func(container, id string) (runtime.Spec, error) {
+		spec := runtime.Spec{HTTP: runtime.HTTP{Listen: []string{"10.0.0.1:80", "[fd00::1]:80"}, ListenTLS: []string{"10.0.0.1:8443"}}}
+		if container != "web" {
+			spec.HTTP.Listen = []string{"10.0.0.1:22"}
+		} else if id != "w1" {
+			t.Errorf("the spec of run %q is asked for", id)
+		}
+		return spec, nil
+	}
+	if got := fmt.Sprint(v.ports(specOf)); got != "map[80:10.0.0.1:80 8443:10.0.0.1:8443]" {
+		t.Errorf("ports %v", got)
+	}
+	if got := v.ports(noSpec); len(got) != 0 {
+		t.Errorf("without a note of the run: ports %v", got)
 	}
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -94,14 +93,7 @@ func testHTTPServed(t *testing.T, s *suite, images map[string]string) {
 			t.Errorf("%s: the access log does not begin with the client: %q, %v", version, first, err)
 		}
 		e := &execs{suite: s, ns: ns, pod: name}
-		k := e.talk(t, "port-forward", "-n", ns, "--address=127.0.0.1", name, ":http")
-		line, err := bufio.NewReader(k.out).ReadString('\n')
-		_, rest, _ := strings.Cut(line, "Forwarding from ")
-		to, _, _ := strings.Cut(rest, " ")
-		if err != nil {
-			t.Fatalf("%v: %s", err, &k.stderr)
-		}
-		if err := fetch("http://"+to+"/hello", "hello\n"); err != nil {
+		if err := fetch("http://"+e.forward(t, ":http")+"/hello", "hello\n"); err != nil {
 			t.Errorf("%s: port-forward: %v", version, err)
 		}
 		if got := e.exec(t, nil, "sh"); got.code == 0 || !strings.Contains(got.stderr, "the component is an HTTP handler, and has no command to run") {
@@ -112,6 +104,20 @@ func testHTTPServed(t *testing.T, s *suite, images map[string]string) {
 		}
 		s.noEvents(t, pod, "Unhealthy")
 	}
+}
+
+// forward lets kubectl forward a port of the pod until the test ends. It returns where kubectl
+// listens.
+func (e *execs) forward(t *testing.T, port string) string {
+	t.Helper()
+	k := e.talk(t, "port-forward", "-n", e.ns, "--address=127.0.0.1", e.pod, port)
+	line, err := k.out.ReadString('\n')
+	_, rest, _ := strings.Cut(line, "Forwarding from ")
+	to, _, _ := strings.Cut(rest, " ")
+	if err != nil {
+		t.Fatalf("%v: %s", err, &k.stderr)
+	}
+	return to
 }
 
 // noEvents fails the test if the pod has an event with this reason.

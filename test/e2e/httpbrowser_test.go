@@ -32,13 +32,7 @@ func TestHTTPBrowser(t *testing.T) {
 			s.create(t, ns, pod)
 			s.await(t, ns, pod.Name, ready(true))
 			e := &execs{suite: s, ns: ns, pod: pod.Name}
-			k := e.talk(t, "port-forward", "-n", ns, "--address=127.0.0.1", "pod/"+pod.Name, ":http")
-			line, err := k.out.ReadString('\n')
-			_, rest, _ := strings.Cut(line, "Forwarding from ")
-			to, _, _ := strings.Cut(rest, " ")
-			if err != nil || to == "" {
-				t.Fatalf("kubectl port-forward: %v: %s%s", err, line, &k.stderr)
-			}
+			to := e.forward(t, ":http")
 			// A browser shows a plain text in an element of its own. The page of an error has others.
 			if dom := browse(t, program, "http://"+to+"/page?of=browser"); !strings.Contains(dom, ">hello\n</pre></body>") {
 				t.Fatalf("the browser shows\n%s", dom)

@@ -130,7 +130,7 @@ func testHTTPMetrics(t *testing.T, s *suite, images map[string]string) {
 }
 
 // testHTTPPorts: without a port of its own, a handler is served at those that its image exposes,
-// and else at port 80.
+// and else at port 80. kubectl port-forward reaches them there.
 func testHTTPPorts(t *testing.T, s *suite, images map[string]string) {
 	ns := s.cluster.Namespace(t)
 	exposing := write(t, s.images.Host+"/exposing-web:v1", guests.Image(t,
@@ -141,6 +141,10 @@ func testHTTPPorts(t *testing.T, s *suite, images map[string]string) {
 		pod = s.await(t, ns, pod.Name, ready(true))
 		if code, text := get(t, "http://"+hostPort(pod.Status.PodIP, port)); code != http.StatusOK || !strings.HasPrefix(text, "hello") {
 			t.Errorf("port %d: %d %q", port, code, text)
+		}
+		to := (&execs{suite: s, ns: ns, pod: pod.Name}).forward(t, fmt.Sprintf(":%d", port))
+		if code, text := get(t, "http://"+to); code != http.StatusOK || !strings.HasPrefix(text, "hello") {
+			t.Errorf("port %d by port-forward: %d %q", port, code, text)
 		}
 	}
 }
