@@ -74,6 +74,7 @@ var floors = map[string]int{
 	"runtime/leb128":              0,
 	"runtime/logfile":             1,
 	"runtime/names":               1,
+	"runtime/network":             2,
 	"runtime/pause":               0,
 	"runtime/spans":               1,
 	"runtime/visible":             0,

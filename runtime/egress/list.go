@@ -145,6 +145,9 @@ func (l *List) fold() {
 	}
 }
 
+// Everything reports whether the list allows everything, at all ports.
+func (l *List) Everything() bool { return l.everything.all }
+
 // Name reports whether the list allows a name, which is in the form of Canonical, at a port. Port 0
 // means any. domain is the cluster's, or empty.
 func (l *List) Name(name string, port uint16, domain string) bool {

@@ -105,6 +105,16 @@ func (p *Policy) Endpoint(a netip.AddrPort, sets Sets) Verdict {
 	return Verdict{}
 }
 
+// Bounded reports whether there is a ceiling.
+func (p *Policy) Bounded() bool { return len(p.limits) > 0 }
+
+// Closed reports whether an address is closed by itself, as loopback or the node's own, and the
+// node's ceiling does not open it.
+func (p *Policy) Closed(a netip.AddrPort, sets Sets) bool {
+	a = netip.AddrPortFrom(a.Addr().WithZone("").Unmap(), a.Port())
+	return len(p.limits) > 0 && closed(a.Addr(), sets) && !p.limits[0].opens(a, sets)
+}
+
 // within reports whether all ceilings allow an address.
 func (p *Policy) within(a netip.AddrPort, names []Found, sets Sets) bool {
 	rest := p.limits

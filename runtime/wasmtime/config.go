@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/network"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/codecache"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/compile"
 )
@@ -74,6 +75,9 @@ type Config struct {
 	Log *zap.Logger
 	// MaxMemory bounds the memory of a guest whose Spec has no limit, in bytes; 0 means 4 GiB.
 	MaxMemory int64
+	// Network is what decides for the guests in the network. If it is nil, the engine makes one that
+	// knows no cluster. The engine closes it.
+	Network *network.Cluster
 	// AllowUnsafeEngine allows guests to run even if the linked engine is known to let them escape
 	// on this machine.
 	AllowUnsafeEngine bool

@@ -18,6 +18,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
+	"github.com/krustlet-go/krustlet-wasi/runtime/network"
 	"github.com/krustlet-go/krustlet-wasi/runtime/spans"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/admission"
@@ -34,6 +35,7 @@ type Engine struct {
 	priority       processor.Priority // of the process
 	slots          *admission.Slots   // for guests, and for running starts
 	files          *wasi.Files        // for files that guests open
+	network        *network.Cluster   // decides what guests may in the network
 	openLog        openLog            // logfile.Create, except in tests
 	calls          *calls
 	spans.Recorder // of requests that handlers have answered
@@ -94,12 +96,16 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	turns := processor.NewTurns()
+	if cfg.Network == nil {
+		cfg.Network = network.NewCluster()
+	}
 	return &Engine{
 		cfg:      cfg,
 		turns:    turns,
 		priority: priority,
 		slots:    newSlots(cfg),
 		files:    guestFiles(),
+		network:  cfg.Network,
 		native:   native,
 		modules:  newModules(native, linker, cfg.cache(), c, cfg.Log),
 		ticker: processor.NewTicker(func(now time.Time) {
@@ -271,6 +277,7 @@ func (e *Engine) Close() error {
 	}
 	e.guests.Wait()
 	e.ticker.Wait()
+	e.network.Close()
 	e.modules.close()
 	e.native.Close()
 	return nil

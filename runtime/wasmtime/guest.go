@@ -29,6 +29,7 @@ type guest struct {
 	out     *stdio.Output
 	stdin   *stdio.Input // nil if no client can be its input
 	account *account     // for its memory: its own, or that of the run beside which it runs
+	network *joined      // its own, or that of the run beside which it runs
 	found   runtime.Run  // the result of Engine.Runs for it
 	slots   int          // number of the engine's slots that it uses
 
@@ -66,15 +67,21 @@ func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, u unit) (*
 		own.close()
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
+	joins, err := e.joinNetwork(spec)
+	if err != nil {
+		own.close()
+		return nil, errors.Join(err, output.Close())
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	out := stdio.NewOutput(ctx, output, spec.Log != "", streams)
 	stdin, in := stdio.OpenInput(ctx, spec, streams.Stdin)
 	h := &hosted{ctx: ctx, pace: processor.NewPace(e.turns, spec.CPULimit)}
-	w, err := e.newWork(u, spec, in, out, h)
+	w, err := e.newWork(u, spec, in, out, h, joins)
 	if err != nil {
 		cancel()
 		out.Close()
 		stdin.Close()
+		joins.leave()
 		own.close()
 		return nil, errors.Join(err, output.Close())
 	}
@@ -86,6 +93,7 @@ func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, u unit) (*
 		out:     out,
 		stdin:   stdin,
 		account: own,
+		network: joins,
 		slots:   u.takes(spec),
 		limit:   limit,
 		started: make(chan struct{}),
@@ -109,7 +117,7 @@ func (e *Engine) memoryLimit(limit int64) int64 {
 }
 
 // newWork makes the work of a guest.
-func (e *Engine) newWork(u unit, spec runtime.Spec, stdin io.Reader, out *stdio.Output, h *hosted) (work, error) {
+func (e *Engine) newWork(u unit, spec runtime.Spec, stdin io.Reader, out *stdio.Output, h *hosted, joins *joined) (work, error) {
 	var listeners []*net.TCPListener
 	if u.listens() {
 		var err error
@@ -129,6 +137,7 @@ func (e *Engine) newWork(u unit, spec runtime.Spec, stdin io.Reader, out *stdio.
 		Files:         e.files,
 		ConfigFolders: spec.ConfigFolders,
 		Pace:          h.pace.Between,
+		Network:       joins.Network,
 		Listeners:     listeners, // the host owns them, even if it cannot be made
 	}, out, h)
 }
@@ -292,7 +301,9 @@ func (g *guest) discard() error {
 	g.cancel()
 	g.stdin.Close()
 	g.account.close()
-	return errors.Join(g.work.close(), g.output.Close())
+	err := errors.Join(g.work.close(), g.output.Close())
+	g.network.leave()
+	return err
 }
 
 // setExit sets the exit. If the guest did not end by itself, it also writes the reason to the

@@ -37,5 +37,5 @@ func (g *guest) Forget() {
 // shed frees the memory that the guest does not need after its end, because its owner may call
 // Forget much later. The caller holds the mutex.
 func (g *guest) shed() {
-	g.work, g.output, g.out, g.stdin, g.timer, g.cancel, g.log = nil, nil, nil, nil, nil, nil, nil
+	g.work, g.output, g.out, g.stdin, g.timer, g.cancel, g.log, g.network = nil, nil, nil, nil, nil, nil, nil, nil
 }

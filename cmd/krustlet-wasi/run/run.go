@@ -18,6 +18,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/logging"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/network"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 )
 
@@ -95,7 +96,8 @@ func (p Program) runInCache(ctx context.Context, c settings, log *zap.Logger) (c
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, clean()) }()
-	engine, err := p.newEngine(store.compiled(), c, log)
+	cluster := network.NewCluster() // which the engine closes
+	engine, err := p.newEngine(store.compiled(), c, cluster, log)
 	if err != nil {
 		return 0, err
 	}
@@ -122,6 +124,7 @@ func (p Program) runInCache(ctx context.Context, c settings, log *zap.Logger) (c
 		return 0, errors.Join(exit.BadUsage(errWatch), engine.Close())
 	}
 	code = p.await(ctx, c, guest)
+	warnOfDenials(cluster.Denials(), log)
 	select {
 	case <-guest.Done():
 		return code, engine.Close()
@@ -131,15 +134,23 @@ func (p Program) runInCache(ctx context.Context, c settings, log *zap.Logger) (c
 }
 
 // newEngine makes an engine that keeps compiled code in the folder compiled.
-func (p Program) newEngine(compiled string, c settings, log *zap.Logger) (*wasmtime.Engine, error) {
+func (p Program) newEngine(compiled string, c settings, cluster *network.Cluster, log *zap.Logger) (*wasmtime.Engine, error) {
 	return wasmtime.New(wasmtime.Config{
 		CacheDir:      compiled,
 		Compiler:      p.Compiler,
 		MaxModuleSize: c.maxModule,
+		Network:       cluster,
 		Log:           log.Named("engine"),
 
 		AllowUnsafeEngine: c.unsafe,
 	})
+}
+
+// warnOfDenials says where the guest was not allowed to connect to.
+func warnOfDenials(denials []runtime.PodDenial, log *zap.Logger) {
+	for _, d := range denials {
+		log.Warn("the guest may not connect there; allow it with --egress", zap.String("target", d.Target), zap.Int64("times", d.Times))
+	}
 }
 
 // startError gives the error of a start its exit code.

@@ -21,9 +21,11 @@ type settings struct {
 	mounts   []runtime.Mount
 	workDir  string // empty: the guest's default
 	listen   []string
-	memory   int64 // bytes; 0: no limit
-	cpu      int64 // thousandths of a core; 0: no limit
-	output   int64 // bytes per second of the standard streams; 0: no limit
+	egress   string // a list, as package egress reads it
+	machine  bool   // the egress is everything: the guest may bind to all addresses and ports, too
+	memory   int64  // bytes; 0: no limit
+	cpu      int64  // thousandths of a core; 0: no limit
+	output   int64  // bytes per second of the standard streams; 0: no limit
 	timeout  time.Duration
 	grace    time.Duration
 	pull     pullPolicy
@@ -127,6 +129,17 @@ func flagTable() []flag {
 			},
 			apply: func(c *settings, values []string, _ cmdline.Environment) (err error) {
 				c.listen, err = parseListen(values)
+				return err
+			},
+		},
+		{
+			Flag: cmdline.Flag{
+				Name: "egress", Arg: "LIST", Default: "none; the guest connects to nothing, and looks up no name",
+				Usage: "Where the guest may connect to: names, *.names, addresses and ranges, with or without a port, with commas between; as annotation krustlet-wasi.dev/egress of a pod. With * to everything, this machine included, and it may listen at all ports. May be repeated.",
+			},
+			apply: func(c *settings, values []string, _ cmdline.Environment) (err error) {
+				c.egress = strings.Join(values, ",")
+				c.machine, err = parseEgress(c.egress)
 				return err
 			},
 		},

@@ -11,12 +11,13 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/overlay"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/names"
 )
 
 // spec is the input of the engine, as on a node. The returned function removes the files that spec
 // made.
-func (c settings) spec(ctx context.Context, module runnable) (runtime.Spec, func() error, error) {
-	spec := runtime.Spec{
+func (c settings) spec(ctx context.Context, module runnable) (spec runtime.Spec, clean func() error, err error) {
+	spec = runtime.Spec{
 		ID:          "run-" + strconv.Itoa(os.Getpid()),
 		Command:     runtime.Command{Args: module.argv(c.argv0, c.args), Listen: c.listen},
 		Env:         module.Environ(c.env),
@@ -28,6 +29,9 @@ func (c settings) spec(ctx context.Context, module runnable) (runtime.Spec, func
 		HTTP:        c.http,
 	}
 	spec.HTTP.Listen = c.listen
+	if spec.Network, err = c.network(); err != nil {
+		return runtime.Spec{}, nil, err
+	}
 	if spec.WorkDir == "" && module.Config != nil {
 		spec.WorkDir = module.Config.WorkingDir
 	}
@@ -45,6 +49,18 @@ func (c settings) spec(ctx context.Context, module runnable) (runtime.Spec, func
 	}
 	spec.Mounts = append([]runtime.Mount{{Host: root, Guest: "/"}}, c.mounts...)
 	return spec, clean, nil
+}
+
+// network is what the guest has of the network. There is no ceiling, as the machine is the user's.
+func (c settings) network() (runtime.Network, error) {
+	if c.egress == "" {
+		return runtime.Network{}, nil
+	}
+	ofMachine, err := names.OfMachine()
+	if err != nil {
+		return runtime.Network{}, err
+	}
+	return runtime.Network{Own: c.machine, Egress: runtime.Egress{Allow: c.egress}, Names: ofMachine}, nil
 }
 
 // makeRoot makes the guest's root directory, as for a container: empty except for /tmp, or with the

@@ -17,6 +17,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/cmdline"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/egress"
 )
 
 // In messages, the errors of this file come after the name of a flag of `run`. They say what is
@@ -37,6 +38,15 @@ func parsePullPolicy(value string) (pullPolicy, error) {
 		return p, nil
 	}
 	return "", fmt.Errorf("%q is no pull policy: write %s, %s or %s", value, pullAlways, pullMissing, pullNever)
+}
+
+// parseEgress checks a list of egress, and reports whether it allows everything.
+func parseEgress(list string) (everything bool, err error) {
+	l, err := egress.Parse(list)
+	if err != nil {
+		return false, err
+	}
+	return l.Everything(), nil
 }
 
 // parseEnv makes the guest's environment. If a key occurs twice, it keeps its position and gets the

@@ -1,0 +1,105 @@
+package network
+
+import (
+	"net/netip"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+)
+
+// maxPrivate bounds the sockets that listen at loopback addresses.
+const maxPrivate = 1024
+
+// plainAddress is an address in the form that is compared: not an IPv4-mapped one.
+func plainAddress(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+// of is the guest's own address of the family of another.
+func (n *Network) of(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return n.four
+	}
+	return n.six
+}
+
+// Own implements wasi.Network.
+func (n *Network) Own(a netip.Addr) bool {
+	a = a.Unmap()
+	return n.own && a.IsValid() && (a == n.four || a == n.six)
+}
+
+// Bind implements wasi.Network.
+func (n *Network) Bind(p runtime.Protocol, address netip.AddrPort, listen bool) (netip.AddrPort, error) {
+	address = plainAddress(address)
+	switch {
+	case n.machine:
+		return address, nil
+	case n.own:
+		return n.bindOwn(p, address, listen)
+	}
+	return n.bindShared(p, address, listen)
+}
+
+// bindOwn is Bind for a guest whose pod has an address of its own.
+func (n *Network) bindOwn(p runtime.Protocol, address netip.AddrPort, listen bool) (netip.AddrPort, error) {
+	a := address.Addr()
+	own := n.of(a)
+	if !own.IsValid() || a != own && !a.IsUnspecified() && !a.IsLoopback() {
+		return netip.AddrPort{}, wasi.ErrAddressNotAvailable
+	}
+	bound := netip.AddrPortFrom(own, address.Port())
+	if !listen || address.Port() == 0 {
+		return bound, nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !a.IsLoopback() {
+		delete(n.private, target{p, bound})
+		return bound, nil
+	}
+	if len(n.private) >= maxPrivate {
+		return netip.AddrPort{}, wasi.ErrNoBuffers
+	}
+	n.private[target{p, bound}] = struct{}{}
+	return bound, nil
+}
+
+// bindShared is Bind for a guest that shares the addresses of the machine.
+func (n *Network) bindShared(p runtime.Protocol, address netip.AddrPort, listen bool) (netip.AddrPort, error) {
+	a := address.Addr()
+	own := n.of(a)
+	if a != own && !a.IsUnspecified() {
+		return netip.AddrPort{}, wasi.ErrAddressNotAvailable
+	}
+	if _, named := n.ports[runtime.Port{Protocol: p, Number: address.Port()}]; !named {
+		if listen || address.Port() != 0 {
+			return netip.AddrPort{}, wasi.ErrAccess
+		}
+		return address, nil
+	}
+	if !own.IsValid() {
+		return netip.AddrPort{}, wasi.ErrAddressNotAvailable
+	}
+	return netip.AddrPortFrom(own, address.Port()), nil
+}
+
+// isPrivate reports whether a socket was bound to the guest's loopback.
+func (n *Network) isPrivate(p runtime.Protocol, local netip.AddrPort) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, private := n.private[target{p, local}]
+	return private
+}
+
+// Shown implements wasi.Network. A socket that was bound to a loopback address is shown there.
+func (n *Network) Shown(local netip.AddrPort) netip.AddrPort {
+	local = plainAddress(local)
+	if !n.own || !n.isPrivate(runtime.TCP, local) && !n.isPrivate(runtime.UDP, local) {
+		return local
+	}
+	if local.Addr().Is4() {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), local.Port())
+	}
+	return netip.AddrPortFrom(netip.IPv6Loopback(), local.Port())
+}

@@ -1,0 +1,174 @@
+package network
+
+import (
+	"net/netip"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/egress"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+)
+
+// byPolicy is the verdict of a NetworkPolicy that forbids.
+var byPolicy = egress.Verdict{Noted: true, Denied: true, By: runtime.ByPolicy}
+
+// Connect implements wasi.Network.
+func (n *Network) Connect(p runtime.Protocol, to netip.AddrPort) (wasi.Route, error) {
+	t, err := n.meant(target{p, plainAddress(to)})
+	if err != nil {
+		return wasi.Route{}, err
+	}
+	if n.Own(t.at.Addr()) {
+		return n.within(t)
+	}
+	return n.route(t, false)
+}
+
+// meant is the target that the guest means: its pod's address for a loopback address.
+func (n *Network) meant(t target) (target, error) {
+	a := t.at.Addr()
+	if !n.own || !a.IsLoopback() && !a.IsUnspecified() {
+		return t, nil
+	}
+	own := n.of(a)
+	if !own.IsValid() {
+		return t, wasi.ErrConnectionRefused // as of a machine where nothing listens there
+	}
+	t.at = netip.AddrPortFrom(own, t.at.Port())
+	return t, nil
+}
+
+// within is the route to the guest's own pod.
+func (n *Network) within(t target) (wasi.Route, error) {
+	if !n.isPods(t) {
+		return wasi.Route{}, wasi.ErrConnectionRefused
+	}
+	if t.protocol == runtime.UDP {
+		n.sent(t.at)
+	}
+	return wasi.Route{From: t.at.Addr(), To: t.at}, nil
+}
+
+// route is the way to a target that is not the guest's own pod. A resolver's questions need no
+// permission of the lists of egress.
+func (n *Network) route(t target, resolvers bool) (wasi.Route, error) {
+	names := n.found(t.at.Addr())
+	answer := t.protocol == runtime.UDP && n.received(t.at)
+	d := n.decide(t, names, resolvers, answer)
+	if d.verdict.Noted {
+		n.note(t.at.String(), d.verdict, false)
+	}
+	if d.err != nil {
+		return wasi.Route{}, d.err
+	}
+	route := wasi.Route{To: d.to}
+	if n.own && !n.of(d.to.Addr()).IsValid() {
+		return wasi.Route{}, wasi.ErrNetworkUnreachable
+	}
+	if n.own {
+		route.From = n.of(d.to.Addr())
+	}
+	if d.local && !n.isPods(target{t.protocol, d.to}) {
+		return wasi.Route{}, wasi.ErrConnectionRefused
+	}
+	if t.protocol == runtime.UDP {
+		n.sent(d.to)
+	}
+	return route, nil
+}
+
+// decision is the result of decide. With a verdict that denies, there is an error.
+type decision struct {
+	to      netip.AddrPort
+	local   bool // it is the address of a pod of this node
+	verdict egress.Verdict
+	err     error
+}
+
+// decide asks everyone about a target. names were found to have its address. answer says that the
+// target has sent a datagram before.
+func (n *Network) decide(t target, names []egress.Found, resolvers, answer bool) decision {
+	c := n.cluster
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	d := decision{to: t.at}
+	deny := func(v egress.Verdict) decision { return decision{verdict: v, err: wasi.ErrAccess} }
+	switch {
+	case answer:
+		if n.policy.Closed(t.at, c.sets) {
+			return deny(egress.Verdict{Noted: true, Denied: true, By: runtime.ByLimit})
+		}
+		d.local = c.sets.pods[t.at.Addr()] != nil
+		return d
+	case !resolvers:
+		if d.verdict = n.policy.Address(t.at, names, c.sets); d.verdict.Denied {
+			return deny(d.verdict)
+		}
+	}
+	if port, isService := c.services.find(t); port != nil && len(port.endpoints) > 0 {
+		d.to = n.pod.endpoint(t, port)
+		if port.service != trusted && !resolvers {
+			if v := n.policy.Endpoint(d.to, c.sets); v.Denied {
+				return deny(v)
+			}
+		}
+	} else if isService {
+		d.err = wasi.ErrConnectionRefused
+		return d
+	}
+	if n.Own(d.to.Addr()) {
+		d.local = true
+		return d // by way of a Service
+	}
+	d.local = c.sets.pods[d.to.Addr()] != nil
+	if !n.policiesAllow(t.protocol, d.to) {
+		return deny(byPolicy)
+	}
+	return d
+}
+
+// policiesAllow reports whether NetworkPolicies allow a connection of the guest to an endpoint: of
+// its own pod, and of the other if that is one of this node. The caller holds the Cluster's lock.
+func (n *Network) policiesAllow(p runtime.Protocol, to netip.AddrPort) bool {
+	c := n.cluster
+	if _, out := n.rules(); !out.allow(c.sets, p, to.Addr(), to.Port()) {
+		return false
+	}
+	other := c.sets.pods[to.Addr()]
+	return other == nil || !n.own || other.ingress.allow(c.sets, p, n.of(to.Addr()), to.Port())
+}
+
+// Accept implements wasi.Network.
+func (n *Network) Accept(p runtime.Protocol, local, from netip.AddrPort) error {
+	local, from = plainAddress(local), plainAddress(from)
+	if n.Own(from.Addr()) || n.machine {
+		if p == runtime.UDP {
+			n.got(from, local.Port())
+		}
+		return nil
+	}
+	if p == runtime.UDP && n.answers(from) {
+		return nil
+	}
+	if n.own && n.isPrivate(p, local) || !n.mayEnter(p, local, from) {
+		// The port of the other end says nothing, and differs each time.
+		n.note(netip.AddrPortFrom(from.Addr(), local.Port()).String(), byPolicy, true)
+		return wasi.ErrAccess
+	}
+	if p == runtime.UDP {
+		n.got(from, local.Port())
+	}
+	return nil
+}
+
+func (n *Network) mayEnter(p runtime.Protocol, local, from netip.AddrPort) bool {
+	n.cluster.mu.RLock()
+	defer n.cluster.mu.RUnlock()
+	return n.entersByPolicy(p, local, from)
+}
+
+// entersByPolicy reports whether NetworkPolicies allow a connection to the guest. The caller holds
+// the Cluster's lock.
+func (n *Network) entersByPolicy(p runtime.Protocol, local, from netip.AddrPort) bool {
+	in, _ := n.rules()
+	return n.cluster.sets.isNode(from.Addr()) || in.allow(n.cluster.sets, p, from.Addr(), local.Port())
+}

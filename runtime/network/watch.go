@@ -1,0 +1,177 @@
+package network
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+const (
+	// reviewPause is the least time between two reviews of all connections. So updates that follow
+	// each other closely cost one review.
+	reviewPause = 50 * time.Millisecond
+	// reviewStep is how many connections are looked at before writers may go on.
+	reviewStep = 256
+)
+
+// watch is a connection that may be cut.
+type watch struct {
+	protocol      runtime.Protocol
+	local, remote netip.AddrPort
+	outgoing      bool
+	cut           func()
+	once          sync.Once
+}
+
+// Watch implements wasi.Network.
+func (n *Network) Watch(p runtime.Protocol, local, remote netip.AddrPort, outgoing bool, cut func()) (stop func()) {
+	w := &watch{protocol: p, local: plainAddress(local), remote: plainAddress(remote), outgoing: outgoing, cut: cut}
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return func() {}
+	}
+	n.watches[w] = struct{}{}
+	if outgoing {
+		n.hold(w.remote.Addr())
+	}
+	n.mu.Unlock()
+	// The rules may have changed since the connection was decided on.
+	n.cluster.mu.RLock()
+	stays := n.stays(p, w.local, w.remote, outgoing)
+	n.cluster.mu.RUnlock()
+	if !stays {
+		n.cluster.reviews.run(func() { n.end(w) })
+	}
+	return func() { n.unwatch(w) }
+}
+
+func (n *Network) unwatch(w *watch) (watched bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, watched = n.watches[w]; watched {
+		delete(n.watches, w)
+		if w.outgoing {
+			n.letGo(w.remote.Addr())
+		}
+	}
+	return watched
+}
+
+// end cuts a connection, unless its watch was stopped.
+func (n *Network) end(w *watch) {
+	if n.unwatch(w) {
+		w.once.Do(w.cut)
+	}
+}
+
+// stays reports whether a connection that exists is allowed now. The lists of egress are not asked
+// again, except for what is closed by the ceilings, because they do not change while a guest runs.
+// The caller holds the Cluster's lock.
+func (n *Network) stays(p runtime.Protocol, local, remote netip.AddrPort, outgoing bool) bool {
+	switch c := n.cluster; {
+	case n.Own(remote.Addr()):
+		return true
+	case !outgoing:
+		return n.entersByPolicy(p, local, remote)
+	case !n.policiesAllow(p, remote):
+		return false
+	default:
+		return !n.policy.Closed(remote, c.sets) || c.services.has(trusted, remote)
+	}
+}
+
+// review looks at all connections, and cuts those that are not allowed any more.
+func (n *Network) review() {
+	n.mu.Lock()
+	all := make([]*watch, 0, len(n.watches))
+	for w := range n.watches {
+		all = append(all, w)
+	}
+	n.mu.Unlock()
+	for len(all) > 0 {
+		step := all[:min(len(all), reviewStep)]
+		all = all[len(step):]
+		var forbidden []*watch
+		n.cluster.mu.RLock()
+		for _, w := range step {
+			if !n.stays(w.protocol, w.local, w.remote, w.outgoing) {
+				forbidden = append(forbidden, w)
+			}
+		}
+		n.cluster.mu.RUnlock()
+		for _, w := range forbidden {
+			n.end(w)
+		}
+	}
+	n.reviewFlows()
+}
+
+// reviews run beside the callers of a Cluster.
+type reviews struct {
+	mu      sync.Mutex
+	running bool
+	again   bool
+	ended   bool
+	stop    chan struct{}
+	all     sync.WaitGroup
+}
+
+// run runs f on a goroutine of its own, unless the Cluster is closed.
+func (r *reviews) run(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended {
+		r.all.Go(f)
+	}
+}
+
+// end ends reviews, and waits for all that runs.
+func (r *reviews) end() {
+	r.mu.Lock()
+	if !r.ended {
+		r.ended = true
+		close(r.stop)
+	}
+	r.mu.Unlock()
+	r.all.Wait()
+}
+
+// review has all connections reviewed soon.
+func (c *Cluster) review() {
+	r := &c.reviews
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running {
+		r.again = true
+	} else if !r.ended {
+		r.running = true
+		r.all.Go(c.reviewAll)
+	}
+}
+
+// reviewAll reviews all connections until nothing has changed meanwhile.
+func (c *Cluster) reviewAll() {
+	r := &c.reviews
+	for {
+		for _, n := range c.all() {
+			n.review()
+		}
+		r.mu.Lock()
+		if !r.again || r.ended {
+			r.running = false
+			r.mu.Unlock()
+			return
+		}
+		r.again = false
+		r.mu.Unlock()
+		pause := time.NewTimer(reviewPause)
+		select {
+		case <-pause.C:
+		case <-r.stop:
+			pause.Stop()
+		}
+	}
+}
