@@ -90,8 +90,8 @@ type handlerGuest struct {
 
 func (g handlerGuest) Stats() runtime.Stats { return runtime.Stats{HTTP: g.stats} }
 
-// TestPortsOfAHandler: the ports at which a handler is served count, even if the pod's spec does not
-// name them. A program whose spec only says where it would be served listens at none of them.
+// TestPortsOfAHandler: the ports at which a handler is served count, even if the pod's spec does
+// not name them. A program whose spec only says where it would be served listens at none of them.
 func TestPortsOfAHandler(t *testing.T) {
 	pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "web"}, {Name: "other"}}}}
 	pod.Status.PodIP = "10.0.0.1"
