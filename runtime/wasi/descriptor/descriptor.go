@@ -50,6 +50,14 @@ func (s *Set) add(d *Descriptor) {
 	s.open[d] = struct{}{}
 }
 
+// Keep returns a descriptor of an object that is no file, as a socket is, for those that share it.
+// Done and Close close it as they do files.
+func (s *Set) Keep(o wasi.Object) *Descriptor {
+	d := &Descriptor{set: s, object: o, users: 1}
+	s.add(d)
+	return d
+}
+
 // directoryFlags are those of a directory that was opened with some.
 func directoryFlags(d *wasi.Directory, asked Flags) Flags {
 	if d.ReadOnly() {

@@ -50,6 +50,10 @@ const (
 	maxBlockingWrite = 4096
 	// maxPipeWrite is how many bytes a FIFO takes at once if it takes any (PIPE_BUF of Linux).
 	maxPipeWrite = 4096
+	// maxDatagrams is how many datagrams a call receives or sends. A call that receives ends after
+	// maxDatagramBytes, so it has up to twice as much.
+	maxDatagrams     = 16
+	maxDatagramBytes = 64 << 10
 	// maxEarly is how many bytes a body takes before its response is given: as many as a pipe holds.
 	maxEarly = http.PipeSize
 	// maxAllEarly is for all such bodies of a guest. It answers one request at a time.

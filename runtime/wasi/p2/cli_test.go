@@ -147,7 +147,7 @@ func TestNoNetwork(t *testing.T) {
 	_, err = c.b.UDPCreateSocket.CreateUDPSocket(c.ctx, bindings.IPAddressFamilyIPv6)
 	c.want("create-udp-socket", err, bindings.NetworkErrorCodeAccessDenied)
 	_, err = c.b.IPNameLookup.ResolveAddresses(c.ctx, n, "example.com")
-	c.want("resolve-addresses", err, bindings.NetworkErrorCodePermanentResolverFailure)
+	c.want("resolve-addresses", err, bindings.NetworkErrorCodeAccessDenied)
 	n.Drop()
 	c.held()
 }

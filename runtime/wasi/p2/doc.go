@@ -56,11 +56,20 @@
 //
 // What the guest keeps of an exchange that is over counts as its HTTP objects, and has no effect.
 //
-// # Network
+// # Sockets
 //
-// There is none: creating a socket is access-denied, looking up a name is
-// permanent-resolver-failure, and sending a request is HTTP-request-denied. HTTP fields, requests
-// and responses can be made.
+// The wasi.Network decides what sockets may do; without one, to make a socket or to look up a name
+// is access-denied. Binding and listening are done when they are started, so their finish has only
+// the result. A socket, its streams and their pollables share a descriptor, which is closed after
+// the last of them. A dropped stream ends its direction of the connection, as shutdown does. What
+// check-write permits, the kernel takes at once, except when it has very little memory: then a
+// write waits. A stream whose connection is not allowed any more fails with connection-reset.
+//
+// flow-info and scope-id of IPv6 have no meaning.
+//
+// # HTTP requests
+//
+// Sending a request is HTTP-request-denied. HTTP fields, requests and responses can be made.
 //
 // # Bounds
 //
@@ -71,6 +80,7 @@
 //	4096 HTTP objects, with 128 KiB of fields for each and 4 MiB together
 //
 // A function that has an error for it returns insufficient-memory; else the guest traps. A call
-// has at most 16384 pollables and 16 MiB of random bytes, else the guest traps. The host keeps 64
-// KiB for data and 128 KiB for polls between calls.
+// has at most 16384 pollables and 16 MiB of random bytes, else the guest traps. It sends and
+// receives at most 16 datagrams, and 128 KiB of them. The host keeps 64 KiB for data and 128 KiB
+// for polls between calls.
 package p2

@@ -25,9 +25,18 @@ func fileError(err error) error {
 type failure struct {
 	host   *Host
 	reason wasi.Error
-	file   bool                                 // of a file, so that it has a code of wasi:filesystem
+	of     origin                               // of what; it has the code of another interface, too
 	code   typed.Option[bindings.HTTPErrorCode] // of a body
 }
+
+// origin is what a stream is of.
+type origin uint8
+
+const (
+	ofOther origin = iota
+	ofFile
+	ofSocket
+)
 
 // ToDebugString implements bindings.Error. The text has no names of the host.
 func (f *failure) ToDebugString(context.Context) (string, error) {
@@ -45,7 +54,7 @@ var errClosed error = bindings.StreamError{Case: bindings.StreamErrorClosed}
 
 // failed is an error of the host as a function of a stream returns it: a resource with the reason,
 // or what ends the guest.
-func (h *Host) failed(err error, file bool) error {
+func (h *Host) failed(err error, of origin) error {
 	reason := wasi.ErrorOf(err)
 	if reason == 0 {
 		return wasi.ErrKilled
@@ -55,7 +64,7 @@ func (h *Host) failed(err error, file bool) error {
 	}
 	return bindings.StreamError{
 		Case:                bindings.StreamErrorLastOperationFailed,
-		LastOperationFailed: &failure{host: h, reason: reason, file: file},
+		LastOperationFailed: &failure{host: h, reason: reason, of: of},
 	}
 }
 
@@ -64,7 +73,7 @@ type filesystem struct{}
 
 // FilesystemErrorCode implements bindings.FilesystemHost.
 func (filesystem) FilesystemErrorCode(_ context.Context, err bindings.Error) (code typed.Option[bindings.FilesystemErrorCode], _ error) {
-	if f, ok := err.(*failure); ok && f.file {
+	if f, ok := err.(*failure); ok && f.of == ofFile {
 		of, _ := descriptor.CodeOf(f.reason)
 		code = typed.Some(bindings.FilesystemErrorCode(of))
 	}

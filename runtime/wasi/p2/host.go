@@ -42,7 +42,7 @@ func New(ctx context.Context, g *wasi.Guest) *Host {
 		MonotonicClock: monotonic{h}, WallClock: wallClock{}, Timezone: timezone{},
 		Random: random{h}, Insecure: random{h}, InsecureSeed: random{h},
 		Poll: polls{h}, Preopens: preopens{h}, Filesystem: filesystem{},
-		InstanceNetwork: network{h}, Network: network{h}, IPNameLookup: network{h},
+		InstanceNetwork: network{h}, Network: networkErrors{}, IPNameLookup: network{h},
 		TCPCreateSocket: network{h}, UDPCreateSocket: network{h},
 		OutgoingHandler: outgoing{}, HTTP: web{h},
 	}

@@ -8,12 +8,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
-// inputStream is the resource input-stream of wasi:io: standard input, a file from an offset on, or
-// the body of a request.
+// inputStream is the resource input-stream of wasi:io: standard input, a file from an offset on, the
+// body of a request, or a connection.
 type inputStream struct {
 	host   *Host
-	of     *descriptor.Descriptor // the file; nil for others
-	file   *wasi.File             // the same
+	of     *descriptor.Descriptor // the file or connection; nil for others
+	file   *wasi.File             // the same; nil for others
+	tcp    *wasi.TCP              // likewise
 	offset int64                  // in a file that is no FIFO
 	atEnd  bool                   // the last read met the end; a file may have grown since
 	body   *inflow                // nil for others
@@ -24,6 +25,9 @@ type inputStream struct {
 func (s *inputStream) Drop() {
 	if s.body != nil {
 		s.body.leave()
+	}
+	if s.tcp != nil {
+		_ = s.tcp.Shutdown(wasi.ShutdownReceive) // it fails only if the connection has ended
 	}
 	s.host.done(s.of)
 	s.host.give(streams)
@@ -58,6 +62,8 @@ func (s *inputStream) Subscribe(context.Context) (bindings.Pollable, error) {
 		return s.host.pollable(pollable{})
 	case s.body != nil:
 		return s.host.pollable(pollable{signal: s.body})
+	case s.tcp != nil:
+		return s.host.pollable(pollable{object: s.tcp, of: s.of})
 	case s.file == nil:
 		return s.host.pollable(pollable{object: s.host.guest.Stdin()})
 	case descriptor.IsPipe(s.file):
@@ -90,7 +96,7 @@ func (s *inputStream) read(ctx context.Context, n uint64, nonblock bool) ([]byte
 	if s.body != nil {
 		return nil, s.host.failedBody(err, bindings.HTTPErrorCodeConnectionReadTimeout)
 	}
-	return nil, s.host.failed(err, s.file != nil)
+	return nil, s.host.failed(err, originOf(s.file, s.tcp))
 }
 
 func (s *inputStream) fill(ctx context.Context, b []byte, nonblock bool) (int, error) {
@@ -99,6 +105,8 @@ func (s *inputStream) fill(ctx context.Context, b []byte, nonblock bool) (int, e
 	}
 	list := s.host.guest.One(b)
 	switch {
+	case s.tcp != nil:
+		return receive(ctx, s.tcp, list, nonblock)
 	case s.file == nil:
 		return s.host.guest.Stdin().Read(ctx, list, nonblock)
 	case descriptor.IsPipe(s.file):

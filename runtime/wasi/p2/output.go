@@ -11,13 +11,14 @@ import (
 )
 
 // outputStream is the resource output-stream of wasi:io: standard output or error, a file from an
-// offset on or at its end, or a body. What is written goes on at once: the stream holds no bytes.
+// offset on or at its end, a body, or a connection. What is written goes on at once: the stream holds no bytes.
 // Only a body has something to do at a flush: it tells the server.
 type outputStream struct {
 	host     *Host
 	standard *wasi.Output           // nil for others
-	of       *descriptor.Descriptor // the file; nil for others
-	file     *wasi.File             // the same
+	of       *descriptor.Descriptor // the file or connection; nil for others
+	file     *wasi.File             // the same; nil for others
+	tcp      *wasi.TCP              // likewise
 	offset   int64                  // in a file that is no FIFO
 	append   bool                   // write at the end of the file
 	body     *outflow               // nil for others
@@ -32,6 +33,9 @@ var (
 
 // Drop implements typed.Resource.
 func (s *outputStream) Drop() {
+	if s.tcp != nil {
+		_ = s.tcp.Shutdown(wasi.ShutdownSend) // it fails only if the connection has ended
+	}
 	s.host.done(s.of)
 	s.host.give(streams)
 }
@@ -49,6 +53,12 @@ func (s *outputStream) room(ctx context.Context) (uint64, error) {
 		return 0, errClosed
 	case s.body != nil:
 		n, err := s.body.room()
+		if err != nil {
+			return 0, s.failed(err)
+		}
+		return uint64(n), nil
+	case s.tcp != nil:
+		n, err := sendRoom(s.tcp)
 		if err != nil {
 			return 0, s.failed(err)
 		}
@@ -119,7 +129,10 @@ func (s *outputStream) failed(err error) error {
 	if s.body != nil {
 		return s.host.failedBody(err, bindings.HTTPErrorCodeConnectionWriteTimeout)
 	}
-	return s.host.failed(err, s.file != nil)
+	if s.tcp != nil && wasi.ErrorOf(err) == wasi.ErrPipe {
+		return errClosed
+	}
+	return s.host.failed(err, originOf(s.file, s.tcp))
 }
 
 // some writes some of the bytes.
@@ -132,6 +145,8 @@ func (s *outputStream) some(ctx context.Context, p []byte) (n int, err error) {
 	switch {
 	case s.standard != nil:
 		return s.standard.Write(ctx, list)
+	case s.tcp != nil:
+		return s.tcp.Send(ctx, list, false)
 	case descriptor.IsPipe(s.file):
 		return s.file.Write(ctx, list, false)
 	case s.append:
@@ -157,10 +172,17 @@ func (s *outputStream) Flush(context.Context) error {
 }
 
 // BlockingFlush implements bindings.OutputStream. It waits until there is room for more, but not
-// for the client.
+// for the other end.
 func (s *outputStream) BlockingFlush(ctx context.Context) error {
-	if err := s.Flush(ctx); err != nil || s.body == nil {
+	if err := s.Flush(ctx); err != nil {
 		return err
+	}
+	switch {
+	case s.tcp != nil:
+		p := pollable{host: s.host, object: s.tcp, write: true}
+		return p.Block(ctx)
+	case s.body == nil:
+		return nil
 	}
 	if err := s.body.waitForRoom(ctx); err != nil {
 		return s.failed(err)
@@ -174,6 +196,8 @@ func (s *outputStream) Subscribe(context.Context) (bindings.Pollable, error) {
 	case s.closed:
 	case s.body != nil:
 		return s.host.pollable(pollable{signal: s.body})
+	case s.tcp != nil:
+		return s.host.pollable(pollable{object: s.tcp, write: true, of: s.of})
 	case s.file != nil && descriptor.IsPipe(s.file):
 		return s.host.pollable(pollable{object: s.file, write: true, of: s.of})
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
-// pollable is a resource of wasi:io/poll. It waits for a time, an object or a signal, or else is
-// always ready: a regular file and an output are.
+// pollable is a resource of wasi:io/poll. It waits for a time, an object, a signal, or what a socket
+// does, or else is always ready: a regular file and an output are.
 type pollable struct {
 	host   *Host
 	timer  bool
@@ -22,6 +22,7 @@ type pollable struct {
 	object wasi.Object // nil for none
 	write  bool
 	signal wasi.Signal            // nil for none
+	socket *tcpSocket             // nil for none
 	of     *descriptor.Descriptor // the object, if the guest opened it
 }
 
@@ -50,6 +51,8 @@ func (p *pollable) interest(in *wasi.Interest, now uint64) {
 		in.Object, in.Write = p.object, p.write
 	case p.signal != nil:
 		in.Signal = p.signal
+	case p.socket != nil:
+		p.socket.interest(in)
 	default:
 		in.Ready = true
 	}
