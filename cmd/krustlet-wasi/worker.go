@@ -24,6 +24,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/logging"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/runtime/network"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/host"
@@ -121,10 +122,14 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 	if len(lost) > 0 {
 		log.Warn("this worker keeps what it does not need; see docs/workers.md", zap.Strings("kept", lost))
 	}
+	cluster := network.NewCluster(func(err error) {
+		log.Error("a part of what the agent says of the network does not hold", zap.Error(err))
+	})
 	engine, err := wasmtime.New(wasmtime.Config{
 		CacheDir: config.CompiledDir(c.dataDir),
 		LoadOnly: true,
 		Log:      log.Named("engine"),
+		Network:  cluster,
 	})
 	if err != nil {
 		return errors.Join(err, bound.Close())
@@ -133,6 +138,7 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 	return bound.Serve(ctx, host.Config{
 		Engine:    engine,
 		HostCalls: engine.HostCalls,
+		Network:   cluster,
 		Build:     bound.Info().Build,
 		Idle:      workerIdle,
 		Ready:     c.ready,

@@ -17,7 +17,8 @@ import (
 type conn struct {
 	net.Conn
 	server     *Server
-	prev, next *conn // guarded by the server
+	prev, next *conn  // guarded by the server
+	unwatch    func() // of the Gate; nil without one
 
 	two     atomic.Bool // it speaks HTTP/2
 	between atomic.Bool // HTTP/1: no byte of a next request has come that is not complete

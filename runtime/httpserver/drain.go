@@ -15,6 +15,7 @@ func (s *Server) add(c net.Conn) *conn {
 	s.open++
 	s.full.Store(s.open >= s.settings.Connections)
 	s.mu.Unlock()
+	own.watch()
 	return own
 }
 
@@ -28,6 +29,9 @@ func (s *Server) remove(c *conn) {
 		s.full.Store(s.open >= s.settings.Connections)
 	}
 	s.mu.Unlock()
+	if c.unwatch != nil {
+		c.unwatch()
+	}
 	c.giveAll()
 	tell(s.freed)
 	tell(s.gone)

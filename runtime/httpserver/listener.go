@@ -85,6 +85,7 @@ func (l *listener) next() (*conn, error) {
 		}
 		c, err := l.Listener.Accept()
 		switch {
+		case err == nil && !l.server.admits(c):
 		case err == nil:
 			own := l.server.add(c)
 			if l.server.pay(own) {
@@ -102,7 +103,9 @@ func (l *listener) next() (*conn, error) {
 			if c, err = l.last(); err != nil {
 				return nil, errDrained
 			}
-			return l.server.add(c), nil
+			if l.server.admits(c) {
+				return l.server.add(c), nil
+			}
 		case errors.Is(err, net.ErrClosed):
 			return nil, err
 		default: // the system lacks something, such as open files, or a client has gone

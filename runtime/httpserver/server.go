@@ -26,6 +26,8 @@ type Config struct {
 	// Memory, if it is not nil, is from where connections and requests take what they hold. Without
 	// any, a client gets 503, or its connection is reset; one that rests ends to make room.
 	Memory Memory
+	// Gate, if it is not nil, decides on connections. The others are reset.
+	Gate Gate
 	// ErrorLog, if it is not nil, is told of clients that break rules. It gets a few lines a
 	// minute, and none has a value of a client.
 	ErrorLog func(string)

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,12 +13,18 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// maxPods bounds the pods whose rules are known. A node has some hundreds.
-const maxPods = 10_000
+const (
+	// maxPods bounds the pods whose rules are known. A node has some hundreds.
+	maxPods = 10_000
+	// maxUntold bounds the pods, with all others, while what was refused to one that has ended is
+	// kept to be told.
+	maxUntold = 1000
+)
 
 // Cluster is what a process knows of the cluster, for all its Networks. All methods may be called
 // by any goroutine.
 type Cluster struct {
+	failed   func(error)
 	updating sync.Mutex // of Apply
 
 	mu       sync.RWMutex // of what decisions read
@@ -47,9 +54,13 @@ type pod struct {
 }
 
 // NewCluster makes a Cluster that knows nothing yet. So pods have the rules that they start with.
-func NewCluster() *Cluster {
+// failed, if it is not nil, is told of what is beyond a bound in an update.
+func NewCluster(failed func(error)) *Cluster {
+	if failed == nil {
+		failed = func(error) {}
+	}
 	return &Cluster{
-		sets: newSets(), services: newServices(), pods: map[string]*pod{}, networks: map[*Network]struct{}{},
+		failed: failed, sets: newSets(), services: newServices(), pods: map[string]*pod{}, networks: map[*Network]struct{}{},
 		refused: make(chan struct{}, 1), reviews: reviews{stop: make(chan struct{})},
 	}
 }
@@ -57,10 +68,10 @@ func NewCluster() *Cluster {
 // Close ends what the Cluster does by itself, and waits for it. The Networks are closed by then.
 func (c *Cluster) Close() { c.reviews.end() }
 
-// Apply makes an update hold: when it returns, new connections are decided by it. Those that it
-// forbids are cut soon afterwards, within a tenth of a second. The error says what is beyond a
-// bound; all else holds.
-func (c *Cluster) Apply(u runtime.NetworkUpdate) error {
+// Apply makes an update hold: when it returns, new connections are decided by it. Those that exist
+// and that it forbids are cut soon afterwards, within a tenth of a second. What is beyond a bound
+// does not hold, and all else does.
+func (c *Cluster) Apply(u runtime.NetworkUpdate) {
 	c.updating.Lock()
 	defer c.updating.Unlock()
 	c.mu.RLock()
@@ -101,9 +112,8 @@ func (c *Cluster) Apply(u runtime.NetworkUpdate) error {
 	c.mu.Unlock()
 	c.review()
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("applying an update of the network: %w", err)
+		c.failed(fmt.Errorf("applying an update of the network: %w", err))
 	}
-	return nil
 }
 
 // newPod makes a pod of what the cluster says of it.
@@ -148,7 +158,7 @@ func (c *Cluster) forget(p *pod) {
 
 // release drops a pod of which nothing is left to know. The caller holds the lock.
 func (c *Cluster) release(p *pod) {
-	if !p.known && p.networks == 0 && p.denials.empty() {
+	if !p.known && p.networks == 0 && (p.denials.empty() || len(c.pods) > maxUntold) {
 		delete(c.pods, p.uid)
 	}
 }
@@ -199,11 +209,23 @@ func (c *Cluster) all() []*Network {
 	return slices.Collect(maps.Keys(c.networks))
 }
 
-// Refused has a value when there are new Denials. One receiver at a time may wait.
-func (c *Cluster) Refused() <-chan struct{} { return c.refused }
+// Denials waits until something was refused, and returns what was since the last call, with
+// counts. Guests without a pod have no UID. The error is that of ctx. One caller uses it at a time.
+func (c *Cluster) Denials(ctx context.Context) ([]runtime.PodDenial, error) {
+	for {
+		select {
+		case <-c.refused:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if all := c.Refused(); len(all) > 0 {
+			return all, nil
+		}
+	}
+}
 
-// Denials returns what was refused since the last call. Guests without a pod have no UID.
-func (c *Cluster) Denials() []runtime.PodDenial {
+// Refused is Denials without a wait: it may return nothing.
+func (c *Cluster) Refused() []runtime.PodDenial {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var all []runtime.PodDenial

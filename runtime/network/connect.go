@@ -42,9 +42,6 @@ func (n *Network) within(t target) (wasi.Route, error) {
 	if !n.isPods(t) {
 		return wasi.Route{}, wasi.ErrConnectionRefused
 	}
-	if t.protocol == runtime.UDP {
-		n.sent(t.at)
-	}
 	return wasi.Route{From: t.at.Addr(), To: t.at}, nil
 }
 
@@ -52,8 +49,7 @@ func (n *Network) within(t target) (wasi.Route, error) {
 // permission of the lists of egress.
 func (n *Network) route(t target, resolvers bool) (wasi.Route, error) {
 	names := n.found(t.at.Addr())
-	answer := t.protocol == runtime.UDP && n.received(t.at)
-	d := n.decide(t, names, resolvers, answer)
+	d := n.decide(t, names, resolvers)
 	if d.verdict.Noted {
 		n.note(t.at.String(), d.verdict, false)
 	}
@@ -70,9 +66,6 @@ func (n *Network) route(t target, resolvers bool) (wasi.Route, error) {
 	if d.local && !n.isPods(target{t.protocol, d.to}) {
 		return wasi.Route{}, wasi.ErrConnectionRefused
 	}
-	if t.protocol == runtime.UDP {
-		n.sent(d.to)
-	}
 	return route, nil
 }
 
@@ -84,22 +77,14 @@ type decision struct {
 	err     error
 }
 
-// decide asks everyone about a target. names were found to have its address. answer says that the
-// target has sent a datagram before.
-func (n *Network) decide(t target, names []egress.Found, resolvers, answer bool) decision {
+// decide asks all who decide about a target. names were found to have its address.
+func (n *Network) decide(t target, names []egress.Found, resolvers bool) decision {
 	c := n.cluster
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	d := decision{to: t.at}
 	deny := func(v egress.Verdict) decision { return decision{verdict: v, err: wasi.ErrAccess} }
-	switch {
-	case answer:
-		if n.policy.Closed(t.at, c.sets) {
-			return deny(egress.Verdict{Noted: true, Denied: true, By: runtime.ByLimit})
-		}
-		d.local = c.sets.pods[t.at.Addr()] != nil
-		return d
-	case !resolvers:
+	if !resolvers {
 		if d.verdict = n.policy.Address(t.at, names, c.sets); d.verdict.Denied {
 			return deny(d.verdict)
 		}
@@ -140,24 +125,12 @@ func (n *Network) policiesAllow(p runtime.Protocol, to netip.AddrPort) bool {
 // Accept implements wasi.Network.
 func (n *Network) Accept(p runtime.Protocol, local, from netip.AddrPort) error {
 	local, from = plainAddress(local), plainAddress(from)
-	if n.Own(from.Addr()) || n.machine {
-		if p == runtime.UDP {
-			n.got(from, local.Port())
-		}
+	if n.machine || n.Own(from.Addr()) || !(n.own && n.isPrivate(p, local)) && n.mayEnter(p, local, from) {
 		return nil
 	}
-	if p == runtime.UDP && n.answers(from) {
-		return nil
-	}
-	if n.own && n.isPrivate(p, local) || !n.mayEnter(p, local, from) {
-		// The port of the other end says nothing, and differs each time.
-		n.note(netip.AddrPortFrom(from.Addr(), local.Port()).String(), byPolicy, true)
-		return wasi.ErrAccess
-	}
-	if p == runtime.UDP {
-		n.got(from, local.Port())
-	}
-	return nil
+	// The port of the other end says nothing, and differs each time.
+	n.note(netip.AddrPortFrom(from.Addr(), local.Port()).String(), byPolicy, true)
+	return wasi.ErrAccess
 }
 
 func (n *Network) mayEnter(p runtime.Protocol, local, from netip.AddrPort) bool {

@@ -5,7 +5,6 @@
 //	bind.go       which addresses a guest may have
 //	connect.go    decisions on connections and datagrams
 //	lookup.go     names: what may be looked up, and which addresses were found
-//	flows.go      datagrams that answer others
 //	watch.go      connections that are cut when they are not allowed any more
 //	machine.go    whether a program of the machine has a port at all addresses
 //	denials.go    what was refused
@@ -30,7 +29,8 @@
 // A connection that comes to a guest is asked: NetworkPolicies for ingress. What comes from the pod
 // itself and from the node's own addresses is always allowed, because probes come from there.
 //
-// An answer needs no permission: datagrams to where one has come from, and from where one was sent.
+// Answers need no permission: package wasi remembers with whom a socket of UDP has exchanged
+// datagrams, and asks again only for others.
 //
 // # Before the cluster is known
 //

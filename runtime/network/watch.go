@@ -106,7 +106,6 @@ func (n *Network) review() {
 			n.end(w)
 		}
 	}
-	n.reviewFlows()
 }
 
 // reviews run beside the callers of a Cluster.

@@ -103,7 +103,7 @@ func (c *componentHandler) run(pays payer, started func()) (ending, error) {
 		Program: c.program.command, Settings: c.spec.HTTP, Make: c.make, Memory: &c.bodies,
 		Ended: c.tell, Failed: c.tellFailed,
 	})
-	cfg := httpserver.Config{Settings: c.spec.HTTP, Handler: c.traced(pool), Memory: &clientMemory{of: &c.bodies}, ErrorLog: c.lines.Line}
+	cfg := httpserver.Config{Settings: c.spec.HTTP, Handler: c.traced(pool), Memory: &clientMemory{of: &c.bodies}, Gate: c.cfg.Network, ErrorLog: c.lines.Line}
 	if c.spec.HTTP.AccessLog {
 		cfg.Record = func(r httpserver.Record) { c.lines.Out(r.Line()) }
 	}

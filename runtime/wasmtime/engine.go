@@ -97,7 +97,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	turns := processor.NewTurns()
 	if cfg.Network == nil {
-		cfg.Network = network.NewCluster()
+		cfg.Network = network.NewCluster(nil)
 	}
 	return &Engine{
 		cfg:      cfg,

@@ -96,7 +96,7 @@ func (p Program) runInCache(ctx context.Context, c settings, log *zap.Logger) (c
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, clean()) }()
-	cluster := network.NewCluster() // which the engine closes
+	cluster := network.NewCluster(nil) // which the engine closes
 	engine, err := p.newEngine(store.compiled(), c, cluster, log)
 	if err != nil {
 		return 0, err
@@ -124,7 +124,7 @@ func (p Program) runInCache(ctx context.Context, c settings, log *zap.Logger) (c
 		return 0, errors.Join(exit.BadUsage(errWatch), engine.Close())
 	}
 	code = p.await(ctx, c, guest)
-	warnOfDenials(cluster.Denials(), log)
+	warnOfDenials(cluster.Refused(), log)
 	select {
 	case <-guest.Done():
 		return code, engine.Close()
