@@ -8,8 +8,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
-// inputStream is the resource input-stream of wasi:io: standard input, a file from an offset on, the
-// body of a request, or a connection.
+// inputStream is the resource input-stream of wasi:io: standard input, a file from an offset on,
+// the body of a request, or a connection.
 type inputStream struct {
 	host   *Host
 	of     *descriptor.Descriptor // the file or connection; nil for others

@@ -11,8 +11,8 @@ import (
 )
 
 // outputStream is the resource output-stream of wasi:io: standard output or error, a file from an
-// offset on or at its end, a body, or a connection. What is written goes on at once: the stream holds no bytes.
-// Only a body has something to do at a flush: it tells the server.
+// offset on or at its end, a body, or a connection. What is written goes on at once: the stream
+// holds no bytes. Only a body has something to do at a flush: it tells the server.
 type outputStream struct {
 	host     *Host
 	standard *wasi.Output           // nil for others

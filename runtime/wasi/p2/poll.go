@@ -13,8 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
-// pollable is a resource of wasi:io/poll. It waits for a time, an object, a signal, or what a socket
-// does, or else is always ready: a regular file and an output are.
+// pollable is a resource of wasi:io/poll. It waits for a time, an object, a signal, or what a
+// socket does, or else is always ready: a regular file and an output are.
 type pollable struct {
 	host   *Host
 	timer  bool
