@@ -190,7 +190,7 @@ func (w *podActions) prepare(ctx context.Context, pod *corev1.Pod, before podspe
 	if err != nil {
 		return fail(err, events.SandboxFailed)
 	}
-	warnings, err := w.dirs.MakeOwnFiles(pod, podfiles.HostFiles{Etc: "/etc", DNS: w.node.DNS}, podspec.ReachOf(pod, at, w.node.Address).Pod)
+	warnings, err := w.dirs.MakeOwnFiles(pod, w.node.hostFiles(), podspec.ReachOf(pod, at, w.node.Address).Pod)
 	if err != nil {
 		return fail(err, events.SandboxFailed)
 	}
@@ -401,6 +401,9 @@ func (w *podActions) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Contai
 		return runtime.Spec{}, err
 	}
 	if err := w.addHTTP(ctx, &spec, pod, c, module, at); err != nil {
+		return runtime.Spec{}, err
+	}
+	if spec.Network, err = w.guestNetwork(ctx, pod, at); err != nil {
 		return runtime.Spec{}, err
 	}
 	return spec, nil

@@ -18,6 +18,7 @@
 //	images.go       images that containers and volumes need
 //	volumes.go      volumes: their updates, mounts and limits
 //	addresses.go    addresses of pods
+//	guestnetwork.go what guests have of the network
 //	hostports.go    ports of the node that lead to pods
 //	probes.go       probes and hooks
 //	exec.go         commands beside a container's run

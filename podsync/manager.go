@@ -85,6 +85,13 @@ type Settings struct {
 	NodeAddressOnly bool
 	HostPorts       HostPorts // nil: the node does not listen for pods
 
+	// EgressLimit is the node's ceiling of where guests connect to, and DefaultEgress the list of
+	// pods that do not say: lists of egress. Cluster knows what the cluster says of the network. If
+	// it is nil, the node enforces no NetworkPolicies, and leads no connections to Services.
+	EgressLimit   string
+	DefaultEgress string
+	Cluster       Cluster
+
 	// LogsDir is an absolute path. The folder has the logs of pods, and may have other files. Empty
 	// means DataDir/logs.
 	LogsDir string
@@ -224,6 +231,9 @@ func (m *Manager) set(ctx context.Context, loops *sync.WaitGroup, pod *corev1.Po
 		m.network.pool.Release(string(pod.UID))
 		m.closePorts(pod)
 		m.loops.remove(pod.UID)
+		if m.Cluster != nil && ctx.Err() == nil { // the guests of an agent that ends keep their rules
+			m.Cluster.DeletePod(pod.UID)
+		}
 	})
 }
 

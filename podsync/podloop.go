@@ -281,6 +281,9 @@ func (w *podLoop) show(status corev1.PodStatus) {
 		runs[run.Container.Name] = r
 	}
 	w.view.Store(&view{pod: &pod, runs: runs, spent: w.allSpent()})
+	if w.node.Cluster != nil {
+		w.node.Cluster.SetPod(&pod)
+	}
 }
 
 var closedChannel = func() chan struct{} {

@@ -222,6 +222,9 @@ func (a *agent) newPods() (*podsync.Manager, error) {
 		NodeAddressOnly: a.cfg.NodeAddressOnly,
 		HostPorts:       a.ports,
 
+		EgressLimit:   a.cfg.EgressLimit,
+		DefaultEgress: a.cfg.DefaultEgress,
+
 		ContainerLogMaxSize:  a.cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: a.cfg.ContainerLogMaxFiles,
 		ContainerOutputRate:  a.cfg.ContainerOutputRate,

@@ -117,10 +117,10 @@ func named(pod *corev1.Pod, name string, ofKind func(*corev1.Volume) bool) error
 	return fmt.Errorf("the pod has no volume %q", name)
 }
 
-// NamedVolumes are the names of volumes in a pod's annotations. They may be wrong: HTTPOf checks
-// them.
+// NamedVolumes are the names of volumes in a pod's annotations. They may be wrong: HTTPOf and
+// EgressOf check them.
 func NamedVolumes(pod *corev1.Pod) []string {
-	names := configVolumes(pod)
+	names := append(configVolumes(pod), rootVolumes(pod)...)
 	if name, is := pod.Annotations[tlsAnnotation]; is {
 		names = append(names, name)
 	}

@@ -1,10 +1,10 @@
 // Package config is the agent's settings: the table of all settings, the Config that they make, and
 // what /configz shows of it.
 //
-// table.go has the type of the table's rows. settings.go, apisettings.go and imagesettings.go have
-// the rows. A row defines the flag, the variable, the key of the configuration file, the lines of
-// --help, and the value in /configz. Load finds the value of each setting (load.go, configfile.go)
-// and checks it (values.go, labels.go, files.go).
+// table.go has the type of the table's rows. settings.go, apisettings.go, imagesettings.go and
+// networksettings.go have the rows. A row defines the flag, the variable, the key of the
+// configuration file, the lines of --help, and the value in /configz. Load finds the value of each
+// setting (load.go, configfile.go) and checks it (values.go, labels.go, files.go).
 package config
 
 import (
@@ -30,6 +30,7 @@ const (
 	defaultLogMaxFiles   = 5
 	defaultClusterDomain = "cluster.local"
 	defaultResolvConf    = "/etc/resolv.conf"
+	defaultEgressLimit   = "*"
 	defaultStreamIdle    = 4 * time.Hour
 )
 
@@ -97,6 +98,12 @@ type Config struct {
 	ContainerLogMaxFiles int   // 2 or more
 	ContainerOutputRate  int64 // bytes per second; 0 is no limit
 
+	// EgressLimit and DefaultEgress are lists of egress: the node's ceiling, and what pods have that
+	// do not say.
+	EgressLimit   string
+	DefaultEgress string
+	Services      string // ServicesByHost or ServicesByKernel
+
 	TracingEndpoint               string // host:port; empty: no traces
 	TracingSamplingRatePerMillion int    // 0 to 1,000,000
 
@@ -129,6 +136,9 @@ func defaults() Config {
 		Workers:              defaultWorkers,
 		ContainerLogMaxSize:  defaultLogMaxSize,
 		ContainerLogMaxFiles: defaultLogMaxFiles,
+
+		EgressLimit: defaultEgressLimit,
+		Services:    ServicesByHost,
 
 		TracingSamplingRatePerMillion: AllTraces,
 

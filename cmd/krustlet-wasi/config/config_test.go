@@ -54,6 +54,13 @@ func addresses(get func(Config) any, def string) sample {
 	}
 }
 
+func lists(get func(Config) any, def string) sample {
+	return sample{
+		flag: "a.example,10.0.0.0/8:443", env: "", file: `["cluster", "*.b.example"]`, get: get,
+		fromFlag: "a.example,10.0.0.0/8:443", fromEnv: "", fromFile: "cluster,*.b.example", byDefault: constant(def),
+	}
+}
+
 func names(get func(Config) any, def string) sample {
 	return sample{
 		flag: "by-flag", env: "by-env", file: `"by-file"`, get: get,
@@ -206,6 +213,13 @@ func samples() map[string]sample {
 			get:      func(c Config) any { return c.ClusterDomain },
 			fromFlag: "", fromEnv: "by-env.test", fromFile: "by-file.test", byDefault: constant("cluster.local"),
 		},
+		"egress-limit":   lists(func(c Config) any { return c.EgressLimit }, "*"),
+		"default-egress": lists(func(c Config) any { return c.DefaultEgress }, ""),
+		"services": {
+			flag: "host", env: "kernel", file: `"kernel"`,
+			get:      func(c Config) any { return c.Services },
+			fromFlag: "host", fromEnv: "kernel", fromFile: "kernel", byDefault: constant("host"),
+		},
 		"resolv-conf":           paths(func(c Config) any { return c.ResolvConf }, constant("/etc/resolv.conf")),
 		"x-allow-local-modules": switches(func(c Config) any { return c.AllowLocalModules }, false),
 		"x-allow-unsafe-engine": switches(func(c Config) any { return c.AllowUnsafeEngine }, false),
@@ -351,6 +365,7 @@ func TestKrustletFile(t *testing.T) {
 		ImageVerification: registry.NeverVerifyPreloadedImages, MaxModuleSize: 256 << 20, MaxParallelImagePulls: 10, ImageGCHighThreshold: 85, ImageGCLowThreshold: 80, ImageMinimumAge: 2 * time.Minute,
 		Workers: 1, ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5, TracingSamplingRatePerMillion: AllTraces,
 		ClusterDomain: "cluster.local", ResolvConf: "/etc/resolv.conf",
+		EgressLimit: "*", Services: "host",
 		LogLevel: zapcore.InfoLevel, LogFormat: logging.JSON,
 		PodLogsDir: s.home + "/data/logs", API: defaultAPI(), StreamIdleTimeout: 4 * time.Hour,
 	}

@@ -220,6 +220,10 @@ func shownSamples(file string) map[string]shownSample {
 		"container-output-rate":   seesAs(`{"containerOutputRate": "64Ki"}`, `65536`),
 		"x-allow-unsafe-engine":   sees(`true`),
 
+		"egress-limit":   seesAs(`{"egressLimit": ["cluster", "a.example:443"]}`, `"cluster,a.example:443"`),
+		"default-egress": seesAs(`{"defaultEgress": ["cluster:53"]}`, `"cluster:53"`),
+		"services":       sees(`"kernel"`),
+
 		"cluster-dns":    sees(`["192.0.2.53"]`),
 		"cluster-domain": sees(`"other.test"`),
 		"resolv-conf":    sees(`"/other.conf"`),

@@ -75,7 +75,7 @@ type given struct {
 }
 
 // The groups of --help, in order.
-var groups = []string{groupNode, groupServer, groupCluster, groupStorage, groupImages, groupGuests, groupNames, groupTracing, groupLogs}
+var groups = []string{groupNode, groupServer, groupCluster, groupStorage, groupImages, groupGuests, groupNetwork, groupNames, groupTracing, groupLogs}
 
 const (
 	groupNode    = "The node"
@@ -84,6 +84,7 @@ const (
 	groupStorage = "Files and directories"
 	groupImages  = "Images"
 	groupGuests  = "Containers"
+	groupNetwork = "Network"
 	groupNames   = "Names"
 	groupTracing = "Tracing"
 	groupLogs    = "Logging"
@@ -96,7 +97,7 @@ func settings() []setting {
 	var all []setting
 	for _, part := range [][]setting{
 		nodeSettings(), serverSettings(), accessSettings(), debugSettings(), clusterSettings(), storageSettings(), imageSettings(),
-		guestSettings(), nameSettings(), tracingSettings(), logSettings(),
+		guestSettings(), networkSettings(), nameSettings(), tracingSettings(), logSettings(),
 	} {
 		all = append(all, part...)
 	}

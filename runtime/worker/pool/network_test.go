@@ -164,8 +164,8 @@ func TestAgentWithoutNetwork(t *testing.T) {
 	}
 }
 
-// An agent learns what the network refuses, also to guests that have ended since. A worker can claim
-// this only of pods that it hosts.
+// An agent learns what the network refuses, also to guests that have ended since. A worker can
+// claim this only of pods that it hosts.
 func TestRefusals(t *testing.T) {
 	cfg := config(t, t.TempDir())
 	n := newNetwork(1)

@@ -99,8 +99,8 @@ func toRules(r *runtime.Rules) *workerpb.Rules {
 	return m
 }
 
-// fromRules never allows more than the message: it leaves out a rule of which it does not understand
-// a block's exception or a port.
+// fromRules never allows more than the message says: it leaves out a block if it does not
+// understand one of its exceptions.
 func fromRules(m *workerpb.Rules) *runtime.Rules {
 	if m == nil {
 		return nil
