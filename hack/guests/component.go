@@ -15,7 +15,7 @@ import (
 // hello-0.3 has a callback, kitchen-0.3 blocks. config logs its configuration. Tests may not change
 // the files. http-hello-0.2, http-hello-0.3, http-kitchen-0.2 and http-kitchen-0.3 are HTTP
 // handlers: the first two answer `hello`, the others do what the path says. http-blocks-0.3 waits
-// on its stack first.
+// on its stack first. http-grpc-0.2 serves gRPC.
 func Component(t testing.TB, name string) string {
 	t.Helper()
 	return assembled(t, filepath.Join("wat", name))

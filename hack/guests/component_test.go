@@ -33,7 +33,7 @@ func TestWrapped(t *testing.T) {
 func TestHandlers(t *testing.T) {
 	for name, wasi := range map[string]int{
 		"http-hello-0.2": 2, "http-kitchen-0.2": 2, "http-hello-0.3": 3, "http-kitchen-0.3": 3,
-		"http-blocks-0.3": 3,
+		"http-blocks-0.3": 3, "http-grpc-0.2": 2,
 	} {
 		t.Run(name, func(t *testing.T) {
 			file, err := os.ReadFile(guests.Component(t, name))

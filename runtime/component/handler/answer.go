@@ -115,12 +115,22 @@ func (s *session) sendBody() {
 		if s.bodiless && (s.flushed || s.written && s.r.Method == nethttp.MethodHead) {
 			return // over HTTP/2 the answer ends with its head, and more of it is an error
 		}
+		if s.isHeadOnly() {
+			return
+		}
 		s.flushed = true
 		if err := s.control.Flush(); err != nil && !s.written {
 			s.cutOff(errGone)
 		}
 		return
 	}
+}
+
+// isHeadOnly reports whether the answer is a status of gRPC without messages. Over HTTP/2 clients
+// want it as one frame that ends the stream, and net/http sends that when ServeHTTP returns. So the
+// client waits until the guest's function has ended, which for other answers it does not.
+func (s *session) isHeadOnly() bool {
+	return s.written && !s.flushed && s.r.ProtoMajor == 2 && s.w.Header()["Grpc-Status"] != nil && len(s.answer.Trailers()) == 0
 }
 
 // cutOff ends an answer that cannot be completed.
