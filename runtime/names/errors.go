@@ -49,7 +49,8 @@ type Error struct {
 	// RCode is the response code of the server that decided, in the words of DNS, such as NXDOMAIN
 	// or SERVFAIL. It is empty if no server did.
 	RCode string
-	// Cause is an error below, or nil.
+	// Cause is an error below, or nil. Package errors does not see it, because the time-out of a
+	// server is none of the caller's context.
 	Cause error
 }
 
@@ -64,6 +65,3 @@ func (e *Error) Error() string {
 	}
 	return text
 }
-
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Cause }

@@ -44,6 +44,25 @@ var lookupErrors = map[names.Reason]wasi.Error{
 	names.NoAnswer: wasi.ErrWouldBlock, names.Failed: wasi.ErrIO, names.NoServer: wasi.ErrIO, names.TooMany: wasi.ErrNoBuffers,
 }
 
+// lookupError is the error of a lookup. As an error of package wasi, it is one of lookupErrors.
+type lookupError struct{ failed *names.Error }
+
+// Error implements error.
+func (e *lookupError) Error() string { return e.failed.Error() }
+
+// Unwrap is for package errors. What is below must not be seen: an error of a socket may look like
+// the end of a context.
+func (e *lookupError) Unwrap() error {
+	if reason, ok := lookupErrors[e.failed.Reason]; ok {
+		return reason
+	}
+	return wasi.ErrIO
+}
+
+// Rcode is the response code of the server that decided, such as NXDOMAIN, or empty. Requests of
+// HTTP tell it to their guest.
+func (e *lookupError) Rcode() string { return e.failed.RCode }
+
 // Lookup implements wasi.Network.
 func (n *Network) Lookup(ctx context.Context, name string) ([]netip.Addr, error) {
 	answer, err := n.resolver.Lookup(ctx, name)
@@ -53,10 +72,7 @@ func (n *Network) Lookup(ctx context.Context, name string) ([]netip.Addr, error)
 		if failed.Reason == names.Denied {
 			n.noteName(name)
 		}
-		if e, ok := lookupErrors[failed.Reason]; ok {
-			return nil, e
-		}
-		return nil, wasi.ErrIO
+		return nil, &lookupError{failed}
 	case err != nil:
 		return nil, err
 	}
