@@ -106,7 +106,9 @@ func (c *Cluster) Apply(u runtime.NetworkUpdate) {
 		errs = append(errs, c.learn(p, u.Pods[i].Gone))
 	}
 	if u.Reset || len(u.Pods) > 0 {
-		after.pods = c.byAddress()
+		more := *after
+		more.pods = c.byAddress()
+		after = &more
 	}
 	c.sets = after
 	c.mu.Unlock()

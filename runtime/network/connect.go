@@ -91,6 +91,10 @@ func (n *Network) decide(t target, names []egress.Found, resolvers bool) decisio
 	}
 	if port, isService := c.services.find(t); port != nil && len(port.endpoints) > 0 {
 		d.to = n.pod.endpoint(t, port)
+		if n.Own(d.to.Addr()) {
+			d.local = true
+			return d
+		}
 		if port.service != trusted && !resolvers {
 			if v := n.policy.Endpoint(d.to, c.sets); v.Denied {
 				return deny(v)
@@ -99,10 +103,6 @@ func (n *Network) decide(t target, names []egress.Found, resolvers bool) decisio
 	} else if isService {
 		d.err = wasi.ErrConnectionRefused
 		return d
-	}
-	if n.Own(d.to.Addr()) {
-		d.local = true
-		return d // by way of a Service
 	}
 	d.local = c.sets.pods[d.to.Addr()] != nil
 	if !n.policiesAllow(t.protocol, d.to) {

@@ -33,7 +33,7 @@ func (n *Network) isPods(t target) bool {
 	if last.of == t && now.Before(last.until) {
 		return last.pods
 	}
-	pods := !takenEverywhere(t.protocol, t.at)
+	pods := !n.taken(t.protocol, t.at)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.probed = probe{t, pods, now.Add(probeLife)}

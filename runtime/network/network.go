@@ -35,13 +35,14 @@ type Network struct {
 	search          []string
 	chosen          bool // the pod has chosen servers of names
 	podServers      map[netip.AddrPort]struct{}
-	lists           []string // that the cluster keeps for this Network
+	lists           []string                                    // that the cluster keeps for this Network
+	taken           func(runtime.Protocol, netip.AddrPort) bool // takenEverywhere, except in tests
 
 	mu      sync.Mutex
 	pins    map[netip.Addr]*pin
 	private map[target]struct{} // the host's, of sockets that listen at the guest's loopback
 	watches map[*watch]struct{}
-	probed  probe // the last result
+	probed  probe // the last result of taken
 	closed  bool
 }
 
@@ -53,7 +54,7 @@ func (c *Cluster) New(pod string, spec runtime.Network) (*Network, error) {
 	n := &Network{
 		cluster: c, own: spec.Own && len(spec.Addresses) > 0, machine: spec.Own && len(spec.Addresses) == 0,
 		ports: map[runtime.Port]struct{}{}, known: map[string]struct{}{}, search: spec.Names.Search,
-		chosen: spec.Names.Chosen, podServers: map[netip.AddrPort]struct{}{},
+		taken: takenEverywhere, chosen: spec.Names.Chosen, podServers: map[netip.AddrPort]struct{}{},
 		pins: map[netip.Addr]*pin{}, private: map[target]struct{}{}, watches: map[*watch]struct{}{},
 	}
 	for _, a := range spec.Addresses {

@@ -26,6 +26,7 @@ type sets struct {
 	index  *bart.Table[[]setName]
 	ranged []setName // sets that have larger ranges
 	count  int       // of addresses and ranges in all sets
+	max    int       // of them
 
 	cluster, node *bart.Lite // nil if they are not known
 	pods          map[netip.Addr]*pod
@@ -37,7 +38,7 @@ var (
 )
 
 func newSets() *sets {
-	return &sets{byName: map[setName]*bart.Lite{}, index: new(bart.Table[[]setName])}
+	return &sets{byName: map[setName]*bart.Lite{}, index: new(bart.Table[[]setName]), max: maxAddresses}
 }
 
 // of are the sets that have the address as a range of its own.
@@ -54,12 +55,16 @@ func (s *sets) has(name setName, a netip.Addr) bool {
 // setsUpdate makes new sets of old ones.
 type setsUpdate struct {
 	sets
-	errs []error
+	fresh bool // the index is not in use yet
+	errs  []error
 }
 
 // updated are the sets after updates. reset says that they are all.
 func (s *sets) updated(updates []runtime.AddressSet, reset bool) (*sets, []error) {
-	u := setsUpdate{sets: *s}
+	if len(updates) == 0 && !reset {
+		return s, nil
+	}
+	u := setsUpdate{sets: *s, fresh: reset}
 	u.byName = make(map[setName]*bart.Lite, len(s.byName)+len(updates))
 	if reset {
 		u.index, u.ranged, u.count = new(bart.Table[[]setName]), nil, 0
@@ -96,8 +101,8 @@ func (u *setsUpdate) apply(update runtime.AddressSet) {
 		if !ok {
 			continue
 		}
-		if u.count+after.Size()-before.Size() >= maxAddresses || !known && len(u.byName) >= maxSets {
-			u.errs = append(u.errs, fmt.Errorf("more than %d sets or %d addresses: the set %.40q lacks some", maxSets, maxAddresses, update.Name))
+		if u.count+after.Size()-before.Size() >= u.max || !known && len(u.byName) >= maxSets {
+			u.errs = append(u.errs, fmt.Errorf("more than %d sets or %d addresses: the set %.40q lacks some", maxSets, u.max, update.Name))
 			break
 		}
 		changed = append(changed, p)
@@ -125,12 +130,12 @@ func (u *setsUpdate) reindex(name setName, before, after *bart.Lite, changed []n
 		case !p.IsSingleIP():
 			wide = true
 		case was && !is:
-			u.index = u.index.ModifyPersist(p, func(list []setName, _ bool) ([]setName, bool) {
+			u.modify(p, func(list []setName, _ bool) ([]setName, bool) {
 				list = slices.DeleteFunc(slices.Clone(list), func(n setName) bool { return n == name })
 				return list, len(list) == 0
 			})
 		case is && !slices.Contains(u.of(p.Addr()), name):
-			u.index = u.index.ModifyPersist(p, func(list []setName, _ bool) ([]setName, bool) {
+			u.modify(p, func(list []setName, _ bool) ([]setName, bool) {
 				return append(slices.Clip(list), name), false
 			})
 		}
@@ -144,6 +149,15 @@ func (u *setsUpdate) reindex(name setName, before, after *bart.Lite, changed []n
 			u.ranged = append(u.ranged, name)
 			return
 		}
+	}
+}
+
+// modify changes the index for an address.
+func (u *setsUpdate) modify(p netip.Prefix, f func(list []setName, known bool) ([]setName, bool)) {
+	if u.fresh {
+		u.index.Modify(p, f)
+	} else {
+		u.index = u.index.ModifyPersist(p, f)
 	}
 }
 
