@@ -119,7 +119,9 @@ type AddressSet struct {
 // egress means it.
 const ClusterSet = "cluster"
 
-// NodeSet is the set of the node's own addresses.
+// NodeSet is the set of the node's own addresses, each as a range of its own, and of the larger
+// ranges from which the node's pods have theirs: all addresses of these lead to the machine, and
+// what no pod has (PodRules.Addresses) is the node.
 const NodeSet = "node"
 
 // Service is a Service of Kubernetes, as guests of this node are to reach it.

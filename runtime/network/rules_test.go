@@ -105,6 +105,14 @@ func TestPodsOfOneNode(t *testing.T) {
 	wants(t, "a friend", err, nil)
 }
 
+// TestPodThatIsNotKnownYet: an address of the node's range of pods does not count as the node's.
+func TestPodThatIsNotKnownYet(t *testing.T) {
+	c := newCluster(t, known(), runtime.NetworkUpdate{Pods: []runtime.PodRules{{Pod: "uid", Ingress: &runtime.Rules{}}}})
+	n := newNetwork(t, c, "uid", ofPod(""))
+	wants(t, "from a pod", n.Accept(runtime.TCP, at("10.244.3.5:80"), at("10.244.3.99:4321")), wasi.ErrAccess)
+	wants(t, "from the node", n.Accept(runtime.TCP, at("10.244.3.5:80"), at("192.0.2.10:4321")), nil)
+}
+
 // TestRulesOfTheStart hold until the cluster says others, and again when it forgets them.
 func TestRulesOfTheStart(t *testing.T) {
 	spec := ofPod("*", "*")

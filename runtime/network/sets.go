@@ -167,15 +167,13 @@ func (s *sets) Cluster(a netip.Addr) bool { return s.cluster != nil && s.cluster
 // Node implements egress.Sets. The node's set has the ranges of its pods, because all their
 // addresses lead to the node; those that pods have are theirs.
 func (s *sets) Node(a netip.Addr) bool {
-	if s.node == nil {
-		return true
-	}
-	return s.isNode(a)
+	return s.node == nil || s.node.Contains(a) && s.pods[a] == nil
 }
 
-// isNode reports whether an address is known to be one of the node's own.
+// isNode reports whether an address is known to be the node's. One of a range of pods is not, even
+// if it is not known yet which pod has it.
 func (s *sets) isNode(a netip.Addr) bool {
-	return s.node != nil && s.node.Contains(a) && s.pods[a] == nil
+	return s.node != nil && s.node.Get(netip.PrefixFrom(a, a.BitLen())) && s.pods[a] == nil
 }
 
 // NodeRange implements egress.Sets.
