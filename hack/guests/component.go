@@ -12,10 +12,11 @@ import (
 // Component is the path of a component that is written in WAT. hello-0.2 and hello-0.3 are commands
 // of these versions of WASI that print a line. kitchen-0.2 and kitchen-0.3 have a small command for
 // each thing that a test wants a guest to do, the same in both: kitchen-0.3.wat lists them.
-// hello-0.3 has a callback, kitchen-0.3 blocks. config logs its configuration. Tests may not change
-// the files. http-hello-0.2, http-hello-0.3, http-kitchen-0.2 and http-kitchen-0.3 are HTTP
-// handlers: the first two answer `hello`, the others do what the path says. http-blocks-0.3 waits
-// on its stack first. http-grpc-0.2 serves gRPC.
+// hello-0.3 has a callback, kitchen-0.3 blocks. config logs its configuration, and lookup-0.2 looks
+// up the names that are its arguments. Tests may not change the files. http-hello-0.2,
+// http-hello-0.3, http-kitchen-0.2 and http-kitchen-0.3 are HTTP handlers: the first two answer
+// `hello`, the others do what the path says. http-blocks-0.3 waits on its stack first.
+// http-grpc-0.2 serves gRPC.
 func Component(t testing.TB, name string) string {
 	t.Helper()
 	return assembled(t, filepath.Join("wat", name))

@@ -93,12 +93,17 @@ func (c *Cluster) StartCoreDNS(t testing.TB, port int, hosts ...string) netip.Ad
 	}
 	said := startBeside(t, "coredns", exec.Command(filepath.Join(Root(), "bin", "coredns"), "-conf", corefile))
 	at := netip.AddrPortFrom(netip.MustParseAddr(address), uint16(port))
-	awaitCoreDNS(t, at, said)
+	awaitName(t, at, "kubernetes.default.svc.cluster.local", said)
 	return at
 }
 
-// awaitCoreDNS waits until the server knows the cluster's own Service.
-func awaitCoreDNS(t testing.TB, at netip.AddrPort, said *tail) {
+// AwaitName waits until a name server knows a name, such as that of a Service that was just made.
+func AwaitName(t testing.TB, at netip.AddrPort, name string) {
+	t.Helper()
+	awaitName(t, at, name, nil)
+}
+
+func awaitName(t testing.TB, at netip.AddrPort, name string, said *tail) {
 	t.Helper()
 	resolver := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, at.String())
@@ -106,12 +111,12 @@ func awaitCoreDNS(t testing.TB, at netip.AddrPort, said *tail) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(coreDNSTimeout); ; <-tick.C {
-		_, err := resolver.LookupHost(t.Context(), "kubernetes.default.svc.cluster.local.")
+		_, err := resolver.LookupHost(t.Context(), name+".")
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("testcluster: CoreDNS did not know the cluster's Service within %v: %v\n%s", coreDNSTimeout, err, said)
+			t.Fatalf("testcluster: CoreDNS did not know %s within %v: %v\n%v", name, coreDNSTimeout, err, said)
 		}
 	}
 }
