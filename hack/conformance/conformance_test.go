@@ -27,7 +27,7 @@ while [ $# -gt 0 ]; do
 	case $1 in
 		--env) env=$2; shift 2;;
 		--dir) dir=$2; shift 2;;
-		--argv0) shift 2;;
+		--argv0|--egress) shift 2;;
 		*) break;;
 	esac
 done
@@ -69,13 +69,13 @@ func TestTool(t *testing.T) {
 		"args.wasm": "", "args.json": `{"operations": [{"type": "run", "args": ["a", "b"], "env": {"K": "V"}}, {"type": "read", "payload": "K=V a b "}, {"type": "wait"}]}`,
 		"writes.wasm": "", "writes.json": `{"root": "files", "stdout": "seed\n"}`, "files/seed": "seed\n",
 		"hangs.wasm":   "",
-		"unknown.wasm": "", "unknown.json": `{"operations": [{"type": "run"}, {"type": "connect"}]}`,
+		"unknown.wasm": "", "unknown.json": `{"operations": [{"type": "run"}, {"type": "sing"}]}`,
 		"wrong.wasm": "", "wrong.json": `{"stdout": "much"}`,
 		"echo.wasm": "", "echo.json": `{"operations": [{"type": "run"}, {"type": "read", "payload": "ready\n"}, {"type": "write", "payload": "first, "},
 			{"type": "read", "payload": "first"}, {"type": "write", "payload": "second"}, {"type": "read", "id": "stdout", "payload": ", second"}, {"type": "wait"}]}`,
 		"early.wasm": "", "early.json": `{"operations": [{"type": "read", "payload": "x"}]}`,
 		"short.wasm": "", "short.json": `{"operations": [{"type": "run"}, {"type": "read", "payload": "x"}, {"type": "wait"}]}`,
-		"sockets.wasm": "", "sockets.json": `{"proposals": ["sockets"], "operations": [{"type": "run"}]}`,
+		"threads.wasm": "", "threads.json": `{"proposals": ["threads"], "operations": [{"type": "run"}]}`,
 	})
 	var out, errs bytes.Buffer
 	if code := run([]string{"-markdown", "-command", command, "-limit", "2s", dir}, &out, &errs); code != 1 {
@@ -83,9 +83,9 @@ func TestTool(t *testing.T) {
 	}
 	for program, want := range map[string]string{
 		"passes": "pass", "exits": "pass", "args": "pass", "writes": "pass", "fails": "FAIL: exit code 3, want 0: it is broken",
-		"hangs": "FAIL: it did not end within 2s", "unknown": `FAIL: operation "connect": ` + errUnknownOperation.Error(),
+		"hangs": "FAIL: it did not end within 2s", "unknown": `FAIL: operation "sing": ` + errUnknownOperation.Error(),
 		"wrong": `FAIL: stdout "", want "much"`, "echo": "pass", "early": `FAIL: operation "read" comes before the program runs`,
-		"short": `FAIL: stdout "", want "x"`, "sockets": "left out: it needs sockets",
+		"short": `FAIL: stdout "", want "x"`, "threads": "left out: it needs threads",
 	} {
 		if row := fmt.Sprintf("| the suite | `%s` | %s |\n", program, want); !strings.Contains(out.String(), row) {
 			t.Errorf("no row %s", row)
@@ -100,6 +100,47 @@ func TestTool(t *testing.T) {
 	for _, args := range [][]string{{}, {"-nothing"}, {t.TempDir()}, {filepath.Join(dir, "missing")}} {
 		if code := run(args, io.Discard, io.Discard); code != 2 {
 			t.Errorf("%q: exit code %d", args, code)
+		}
+	}
+}
+
+// TestConnects: the tool connects to the address that a program names.
+func TestConnects(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var server sync.WaitGroup
+	server.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.CopyN(c, c, 4)
+			_ = c.Close()
+		}
+	})
+	defer server.Wait()
+	defer l.Close()
+	program := func(operations string) string {
+		return fmt.Sprintf(`{"proposals": ["sockets"], "operations": [{"type": "run", "args": [%q]}, %s]}`, l.Addr(), operations)
+	}
+	const connect, send = `{"type": "connect", "id": "a", "protocol_type": "tcp"}`, `{"type": "send", "id": "a", "payload": "text"}`
+	dir, command := suite(t, map[string]string{
+		"manifest.json": `{"name": "the suite"}`,
+		"args.wasm":     "", "args.json": program(connect + "," + send + `, {"type": "recv", "id": "a", "payload": "text"}, {"type": "wait"}`),
+		"wrong/args.wasm": "", "wrong/args.json": program(connect + "," + send + `, {"type": "recv", "id": "a", "payload": "else"}`),
+		"other/args.wasm": "", "other/args.json": program(connect + `, {"type": "send", "id": "b", "payload": "text"}`),
+		"udp/args.wasm": "", "udp/args.json": program(`{"type": "connect", "protocol_type": "udp"}`),
+	})
+	for name, want := range map[string]string{
+		"": "pass", "wrong": `received "text", want "else"`, "other": `there is no connection "b"`, "udp": `connecting by "udp"`,
+	} {
+		var out bytes.Buffer
+		run([]string{"-command", command, filepath.Join(dir, name)}, &out, io.Discard)
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q: %s, want %s", name, out.String(), want)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os/exec"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ type process struct {
 	exited         chan struct{}
 	err            error // of cmd.Wait, once exited is closed
 	signalled      bool
+	connections    map[string]net.Conn // to the program, by what its specification calls them
 }
 
 // ended is how a program ended.
@@ -91,6 +93,9 @@ func (p *process) kill() {
 	_ = p.stdin.Close()
 	_ = p.cmd.Process.Kill()
 	<-p.exited
+	for _, c := range p.connections {
+		_ = c.Close()
+	}
 }
 
 // output keeps what a program writes to one stream.

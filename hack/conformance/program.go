@@ -29,12 +29,20 @@ type specification struct {
 	Servers []json.RawMessage `json:"servers"`
 }
 
+// sockets is the proposal of programs that need a network.
+const sockets = "sockets"
+
+// networked reports whether the program of a file needs a network. Some do not say so.
+func (s specification) networked(file string) bool {
+	return slices.Contains(s.Proposals, sockets) || strings.HasPrefix(filepath.Base(file), "sockets-")
+}
+
 // service is the world of a program that answers HTTP requests.
 const service = "wasi:http/service"
 
 // lacks are the proposals that this host does not have, of those that the program needs.
 func (s specification) lacks() []string {
-	lacks := slices.DeleteFunc(slices.Clone(s.Proposals), func(p string) bool { return p == "http" })
+	lacks := slices.DeleteFunc(slices.Clone(s.Proposals), func(p string) bool { return p == "http" || p == sockets })
 	if len(s.Servers) > 0 {
 		lacks = append(lacks, "outgoing requests")
 	}
@@ -58,6 +66,8 @@ type operation struct {
 	Response response          `json:"response"`
 
 	Signal string `json:"signal"` // of a kill
+
+	Protocol string `json:"protocol_type"` // of a connection
 }
 
 // steps are the operations, in whichever form they are written.
@@ -129,6 +139,12 @@ func (r runner) operate(ctx context.Context, file, scratch string, s specificati
 			err = p.write(o.Payload)
 		case "read":
 			err = p.read(o.ID, o.Payload)
+		case "connect":
+			err = p.connect(ctx, o)
+		case "send":
+			err = p.send(o.ID, o.Payload)
+		case "recv":
+			err = p.receive(o.ID, o.Payload)
 		case "request":
 			err = p.request(ctx, o)
 		case "kill":
@@ -165,6 +181,9 @@ func (r runner) arguments(file, scratch string, s specification, o operation) ([
 	var args []string
 	if s.World == service {
 		args = append(args, "--listen", "127.0.0.1:0")
+	}
+	if s.networked(file) {
+		args = append(args, "--egress", "*")
 	}
 	for _, name := range sortedKeys(o.Env) {
 		args = append(args, "--env", name+"="+o.Env[name])

@@ -186,6 +186,14 @@ func (t *TCP) FinishConnect() error {
 	return err
 }
 
+// GiveUp ends a connection that is being made.
+func (t *TCP) GiveUp() {
+	if t.state == Connecting {
+		t.state = Closed
+		disconnect(t.fd)
+	}
+}
+
 // Connect connects, and waits until that is done. If nonblock is set, the error is ErrInProgress
 // instead.
 func (t *TCP) Connect(ctx context.Context, to netip.AddrPort, nonblock bool) error {

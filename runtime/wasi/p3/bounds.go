@@ -19,6 +19,13 @@ const (
 	// turnBytes is how many bytes a stream moves, without the guest doing something, before others
 	// get their turn. Some 300 µs.
 	turnBytes = 1 << 20
+	// maxAccepted is how many connections are accepted at once.
+	maxAccepted = 16
+	// maxUnsent is how many bytes of datagrams wait for room in the kernel.
+	maxUnsent = 1 << 20
+	// acceptAgain is after what time a listening socket tries again to accept a connection for
+	// which there was no room.
+	acceptAgain = 100 * time.Millisecond
 	// maxEntries is how many entries of a directory are in memory at once: up to 100 KiB.
 	maxEntries = 256
 	// maxSyncs is how many flushes go on beside the turn. Each has a thread. More are made in the

@@ -141,7 +141,7 @@ func TestRandom(t *testing.T) {
 // TestDenied has what the next versions of the host will give.
 func TestDenied(t *testing.T) {
 	g := newGuest(t, wasi.Config{})
-	g.want(0, "create", 0)
+	g.want(0, "tcp-create", 0)
 }
 
 func TestInput(t *testing.T) {

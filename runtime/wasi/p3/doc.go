@@ -6,12 +6,13 @@
 //
 // Everything here happens in the turn of the component's instance, but goroutines that only wait
 // and then post: a timer's, one that reads the guest's input ahead (wasi.Input), one that waits for
-// FIFOs (wasi.File.Watch), and flushes. Nothing of it touches the guest. So a function of the host
-// does not wait in the turn, with these exceptions: what the disk takes, the freeing of a file of
-// more than 16 MiB, flushes beyond 16 at a time, and a write to Config.Stdout or Stderr, which
-// lasts as long as the writer takes.
+// FIFOs and sockets (their Watch), lookups of names, and flushes. Nothing of it touches the guest.
+// So a function of the host does not wait in the turn, with these exceptions: what the disk takes,
+// the freeing of a file of more than 16 MiB, flushes beyond 16 at a time, and a write to
+// Config.Stdout or Stderr, which lasts as long as the writer takes.
 //
-// A function that is async in WIT answers at once, unless it waits for a time or for a flush.
+// A function that is async in WIT answers at once, unless it waits for a time, a flush, a name or a
+// socket.
 //
 // # Streams
 //
@@ -30,6 +31,17 @@
 // the guest drops its end, or with an error. If the guest drops its end of a stream to the host,
 // all of its bytes are written before. A stream keeps its file open, and goes on after the
 // descriptor was dropped.
+//
+// # Sockets
+//
+// The wasi.Network decides what sockets may do; without one, to make a socket or to look up a name
+// is access-denied. A socket, its streams and its calls share a descriptor, which is closed after
+// the last of them; so the streams of a socket take no room. The end of a stream ends its direction
+// of the connection. Connections are accepted when the guest reads them, up to 16 at once; if it
+// has no room for another one, it is tried again every 100 ms. Calls that wait for a datagram get
+// them in their order. Datagrams that find the kernel's buffer full wait, 1 MiB of them, then the
+// error is out-of-memory. A connection that is not allowed any more ends with connection-reset.
+// flow-info and scope-id of IPv6 have no meaning.
 //
 // # The end
 //
@@ -66,7 +78,7 @@
 //
 // # What is denied
 //
-// Sockets and name lookups answer access-denied. HTTP messages can be made, and the body of one can
+// HTTP messages can be made, and the body of one can
 // be consumed again. To send a request, or to call another handler, is HTTP-request-denied, and so
 // is what the future of a message says that was sent or dropped.
 package p3

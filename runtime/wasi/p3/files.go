@@ -28,9 +28,19 @@ func (u user) close() { _ = u.of.Done(u.host.ctx) }
 
 // watch has ready done in the turn when a FIFO can be read from, or written to.
 func (u user) watch(write bool, ready func()) (stop func(), err error) {
-	x := u.host.x
+	return u.host.watch(u.file, write, ready)
+}
+
+// watched is what can be waited for beside the turn: a file or socket.
+type watched interface {
+	Watch(write bool, ready func()) (*wasi.Watch, error)
+}
+
+// watch has ready done in the turn when something can be read from, or written to.
+func (h *Host) watch(of watched, write bool, ready func()) (stop func(), err error) {
+	x := h.x
 	stopped := false
-	w, err := u.file.Watch(write, func() {
+	w, err := of.Watch(write, func() {
 		x.Post(func() {
 			if !stopped {
 				ready()

@@ -27,6 +27,7 @@ type Host struct {
 	timers timers
 	syncs  int // flushes that go on beside the turn
 	room   int // that streams took of the guest's descriptors
+	unsent int // bytes of datagrams that wait to be sent
 	web    http.Room
 
 	exchanges map[*http.Exchange]*exchange // that have no end
@@ -48,7 +49,7 @@ func New(ctx context.Context, g *wasi.Guest) *Host {
 		MonotonicClock: monotonic{h}, SystemClock: systemClock{}, Timezone: timezone{},
 		Random: random{h}, Insecure: random{h}, InsecureSeed: random{h},
 		Preopens:     preopens{h},
-		IPNameLookup: network{}, Sockets: network{},
+		IPNameLookup: network{h}, Sockets: network{h},
 		HTTP: web{h}, Handler: web{h}, Client: web{h},
 	}
 	return h

@@ -31,6 +31,7 @@ type inflow struct {
 	promise *promise
 	moved   int   // since others had their turn
 	failed  error // of the read that is under way
+	free    bool  // it takes no room: that of its socket is for it, too
 	last    bool
 	ended   bool
 
@@ -42,8 +43,7 @@ type inflow struct {
 // drain reads a stream into a sink, and keeps the promise at its end. The stream takes the room of
 // a descriptor.
 func (h *Host) drain(s typed.Stream[uint8], to sink, p *promise) *inflow {
-	i := &inflow{host: h, r: instance.ReadStream(h.x, s.Handle, instance.Codec[byte]{}), to: to, promise: p}
-	i.put, i.took = i.putAll, i.hasTaken
+	i := h.inflow(s, to, p)
 	if err := h.reserve(); err != nil {
 		i.ended = true
 		i.r.Close()
@@ -52,6 +52,19 @@ func (h *Host) drain(s typed.Stream[uint8], to sink, p *promise) *inflow {
 		return i
 	}
 	i.next()
+	return i
+}
+
+// drainFree is drain for a stream that takes no room.
+func (h *Host) drainFree(s typed.Stream[uint8], to sink, p *promise) {
+	i := h.inflow(s, to, p)
+	i.free = true
+	i.next()
+}
+
+func (h *Host) inflow(s typed.Stream[uint8], to sink, p *promise) *inflow {
+	i := &inflow{host: h, r: instance.ReadStream(h.x, s.Handle, instance.Codec[byte]{}), to: to, promise: p}
+	i.put, i.took = i.putAll, i.hasTaken
 	return i
 }
 
@@ -136,7 +149,9 @@ func (i *inflow) end(err error) {
 	}
 	i.ended = true
 	i.r.Close()
-	i.host.release()
+	if !i.free {
+		i.host.release()
+	}
 	i.to.close()
 	i.promise.end(err)
 }

@@ -24,6 +24,10 @@ type source[T any] interface {
 	close()
 }
 
+// keeper is a source whose values, of the last next, hold only until the turn ends unless it keeps
+// them.
+type keeper interface{ keep() }
+
 // outflow is a stream that the host writes. Values are taken from the source only when the guest
 // reads, and only as many as it reads: nothing is kept for it. The exception are few values for a
 // guest that asks by a read of none whether there are any.
@@ -35,6 +39,7 @@ type outflow[T any] struct {
 	probe   int    // how many values are offered to a guest that reads none
 	moved   int    // since others had their turn
 	stop    func() // stops waiting, or nil
+	free    bool   // it takes no room: that of its socket is for it, too
 	ended   bool
 
 	// What each write has done, made once.
@@ -49,7 +54,10 @@ func stream[T any](h *Host, from source[T], probe int, p *promise, element typed
 
 // stream is the stream for the guest.
 func (o *outflow[T]) stream(element typed.Element[T]) typed.Stream[T] {
-	err := o.host.reserve()
+	var err error
+	if !o.free {
+		err = o.host.reserve()
+	}
 	return typed.Stream[T]{Make: func(t *types.Type) canon.Handle {
 		w, handle := instance.NewStream(o.host.x, t, instance.Codec[T](element))
 		o.w = w
@@ -100,6 +108,9 @@ func (o *outflow[T]) give() {
 	case err == nil && n == 0:
 		// The guest only asks whether there is something. That is offered until it reads again.
 		vs = slices.Clone(vs)
+		if k, ok := o.from.(keeper); ok {
+			k.keep()
+		}
 	case errors.Is(err, io.EOF):
 		o.end(nil)
 		return
@@ -167,7 +178,9 @@ func (o *outflow[T]) end(err error) {
 		o.stop()
 	}
 	o.w.Close()
-	o.host.release()
+	if !o.free {
+		o.host.release()
+	}
 	o.from.close()
 	o.promise.end(err)
 }

@@ -134,8 +134,48 @@ const imports = `
 		(export "error-code" (type $code (eq $code')))
 		(type $family' (enum "ipv4" "ipv6"))
 		(export "ip-address-family" (type $family (eq $family')))
+		(type $four (tuple u8 u8 u8 u8))
+		(export "ipv4-address" (type $ipv4 (eq $four)))
+		(type $eight (tuple u16 u16 u16 u16 u16 u16 u16 u16))
+		(export "ipv6-address" (type $ipv6 (eq $eight)))
+		(type $ip' (variant (case "ipv4" $ipv4) (case "ipv6" $ipv6)))
+		(export "ip-address" (type $ip (eq $ip')))
+		(type $socket4' (record (field "port" u16) (field "address" $ipv4)))
+		(export "ipv4-socket-address" (type $socket4 (eq $socket4')))
+		(type $socket6' (record (field "port" u16) (field "flow-info" u32) (field "address" $ipv6) (field "scope-id" u32)))
+		(export "ipv6-socket-address" (type $socket6 (eq $socket6')))
+		(type $address' (variant (case "ipv4" $socket4) (case "ipv6" $socket6)))
+		(export "ip-socket-address" (type $address (eq $address')))
 		(export "tcp-socket" (type $tcp (sub resource)))
-		(export "[static]tcp-socket.create" (func (param "address-family" $family) (result (result (own $tcp) (error $code)))))))
+		(export "udp-socket" (type $udp (sub resource)))
+		(type $data (list u8)) (type $datagram (tuple $data $address)) (type $connection (own $tcp)) (type $connections (stream $connection)) (type $t (borrow $tcp)) (type $u (borrow $udp)) (type $done (result (error $code))) (type $sent (future (result (error $code))))
+		(export "[static]tcp-socket.create" (func (param "address-family" $family) (result (result (own $tcp) (error $code)))))
+		(export "[method]tcp-socket.bind" (func (param "self" $t) (param "local-address" $address) (result $done)))
+		(export "[method]tcp-socket.connect" (func async (param "self" $t) (param "remote-address" $address) (result $done)))
+		(export "[method]tcp-socket.listen" (func (param "self" $t) (result (result $connections (error $code)))))
+		(export "[method]tcp-socket.send" (func (param "self" $t) (param "data" (stream u8)) (result $sent)))
+		(export "[method]tcp-socket.receive" (func (param "self" $t) (result (tuple (stream u8) $sent))))
+		(export "[method]tcp-socket.get-local-address" (func (param "self" $t) (result (result $address (error $code)))))
+		(export "[method]tcp-socket.get-remote-address" (func (param "self" $t) (result (result $address (error $code)))))
+		(export "[method]tcp-socket.set-keep-alive-idle-time" (func (param "self" $t) (param "value" u64) (result $done)))
+		(export "[static]udp-socket.create" (func (param "address-family" $family) (result (result (own $udp) (error $code)))))
+		(export "[method]udp-socket.bind" (func (param "self" $u) (param "local-address" $address) (result $done)))
+		(export "[method]udp-socket.connect" (func (param "self" $u) (param "remote-address" $address) (result $done)))
+		(export "[method]udp-socket.disconnect" (func (param "self" $u) (result $done)))
+		(export "[method]udp-socket.send" (func async (param "self" $u) (param "data" (list u8)) (param "remote-address" (option $address)) (result $done)))
+		(export "[method]udp-socket.receive" (func async (param "self" $u) (result (result $datagram (error $code)))))
+		(export "[method]udp-socket.get-local-address" (func (param "self" $u) (result (result $address (error $code)))))))
+	(alias export $sockets "tcp-socket" (type $tcp))
+	(alias export $sockets "udp-socket" (type $udp))
+	(alias export $sockets "error-code" (type $socket-code))
+	(alias export $sockets "ip-address" (type $socket-ip))
+	(import "wasi:sockets/ip-name-lookup@0.3.0" (instance $lookup
+		(export "ip-address" (type $ip (eq $socket-ip)))
+		(type $code' (variant (case "access-denied") (case "invalid-argument") (case "name-unresolvable")
+			(case "temporary-resolver-failure") (case "permanent-resolver-failure") (case "other" (option string))))
+		(export "error-code" (type $code (eq $code')))
+		(type $ips (list $ip))
+		(export "resolve-addresses" (func async (param "name" string) (result (result $ips (error $code)))))))
 	(import "wasi:http/types@0.3.0" (instance $http
 		(export "fields" (type $fields (sub resource)))
 		(export "request" (type $request (sub resource)))
@@ -191,7 +231,8 @@ const imports = `
 		(export "send" (func async (param "request" (own $r)) (result (result (own $response') (error $code)))))))
 	(type $sent-future (future (result (error $http-code))))
 	(type $trailer-future (future (result (option (own $fields)) (error $http-code))))
-	(type $bytes (stream u8)) (type $entries (stream $entry))
+	(type $bytes (stream u8)) (type $entries (stream $entry)) (type $connection (own $tcp)) (type $tcps (stream $connection))
+	(type $socket-future (future (result (error $socket-code))))
 	(type $cli-future (future (result (error $cli-code))))
 	(type $file-future (future (result (error $file-code))))
 `
@@ -252,7 +293,7 @@ func functionsOfWorld() (all []function) {
 		"rename-at iiiiiii:", "symlink-at iiiiii:", "unlink-file-at iiii:", "is-same-object ii:i", "metadata-hash ii:", "metadata-hash-at iiiii:",
 		"set-times-at iiiiiliili"+"i:")...)
 	add(function{"sync-async", `lower (func $files "` + method + `sync") async ` + options, "ii", 'i'})
-	add(lowered("sockets", "[static]tcp-socket.", "create ii:")...)
+	add(socketFunctions()...)
 	add(function{"fields", `lower (func $http "[constructor]fields")`, "", 'i'})
 	add(lowered("http", "[method]fields.", "has iii:i", "append iiiiii:")...)
 	add(lowered("http", "[method]request.", "get-headers i:i")...)
@@ -266,14 +307,14 @@ func functionsOfWorld() (all []function) {
 			builtin("drop-"+of, "resource.drop $"+of, "i:"))
 	}
 	add(lowered("client", "", "send ii:")...)
-	for _, s := range []string{"bytes", "entries"} {
+	for _, s := range []string{"bytes", "entries", "tcps"} {
 		add(builtin(s+".new", "stream.new $"+s, ":l"),
 			builtin(s+".read", "stream.read $"+s+" "+options, "iii:i"), builtin(s+".read-async", "stream.read $"+s+" async "+options, "iii:i"),
 			builtin(s+".cancel-read", "stream.cancel-read $"+s, "i:i"), builtin(s+".drop-readable", "stream.drop-readable $"+s, "i:"))
 	}
 	add(builtin("bytes.write", "stream.write $bytes "+options, "iii:i"), builtin("bytes.write-async", "stream.write $bytes async "+options, "iii:i"),
 		builtin("bytes.cancel-write", "stream.cancel-write $bytes", "i:i"), builtin("bytes.drop-writable", "stream.drop-writable $bytes", "i:"))
-	for _, f := range []string{"cli-future", "file-future", "sent-future", "trailer-future"} {
+	for _, f := range []string{"cli-future", "file-future", "socket-future", "sent-future", "trailer-future"} {
 		add(builtin(f+".read", "future.read $"+f+" "+options, "ii:i"), builtin(f+".drop", "future.drop-readable $"+f, "i:"))
 	}
 	for _, f := range []string{"sent-future", "trailer-future"} {
@@ -283,6 +324,39 @@ func functionsOfWorld() (all []function) {
 		builtin("wait", `waitable-set.wait (memory $memory "mem")`, "ii:i"), builtin("poll", `waitable-set.poll (memory $memory "mem")`, "ii:i"),
 		builtin("cancel", "subtask.cancel", "i:i"), builtin("drop-subtask", "subtask.drop", "i:"))
 	return all
+}
+
+// address is the core types of a socket address.
+const address = "iiiiiiiiiiii"
+
+// socketFunctions are those of wasi:sockets. Their names begin with that of their resource.
+func socketFunctions() (all []function) {
+	for _, kind := range []string{"tcp", "udp"} {
+		for _, row := range map[string][]string{
+			"tcp": {
+				"[static] create ii:", "[method] bind i" + address + "i:", "[method] connect i" + address + "i:", "[method] listen ii:", "[method] receive ii:",
+				"[method] get-local-address ii:", "[method] get-remote-address ii:", "[method] set-keep-alive-idle-time ili:",
+			},
+			"udp": {
+				"[static] create ii:", "[method] bind i" + address + "i:", "[method] connect i" + address + "i:", "[method] disconnect ii:",
+				"[method] receive ii:", "[method] get-local-address ii:",
+			},
+		}[kind] {
+			prefix, row, _ := strings.Cut(row, " ")
+			f := lowered("sockets", prefix+kind+"-socket.", row)[0]
+			f.name = kind + "-" + f.name
+			all = append(all, f)
+		}
+		all = append(all, builtin("drop-"+kind, "resource.drop $"+kind, "i:"))
+	}
+	return append(all,
+		function{"tcp-connect-async", `lower (func $sockets "[method]tcp-socket.connect") async ` + options, "ii", 'i'},
+		function{"tcp-send", `lower (func $sockets "[method]tcp-socket.send") ` + options, "ii", 'i'},
+		function{"udp-send", `lower (func $sockets "[method]udp-socket.send") async ` + options, "ii", 'i'},
+		function{"udp-receive-async", `lower (func $sockets "[method]udp-socket.receive") async ` + options, "ii", 'i'},
+		function{"resolve", `lower (func $lookup "resolve-addresses") ` + options, "iii", 0},
+		function{"resolve-async", `lower (func $lookup "resolve-addresses") async ` + options, "iii", 'i'},
+	)
 }
 
 var coreTypes = map[byte]string{'i': "i32", 'l': "i64"}
