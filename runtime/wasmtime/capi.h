@@ -120,6 +120,11 @@ void wasmtime_config_shared_memory_set(wasm_config_t *, bool);
 // Functions that the library of hack/engine has in addition to wasmtime's C API.
 const char *krustlet_engine_version(void);
 void krustlet_config_prepare(wasm_config_t *);
+typedef struct {
+	uint32_t instances, memories, tables, module_memories, module_tables, warm;
+	size_t elements, resident;
+} krustlet_pool_t;
+wasm_engine_t *krustlet_engine_pooled(wasm_config_t *, const krustlet_pool_t *);
 void krustlet_store_limiter(wasmtime_store_t *, void *env, bool (*growing)(void *env, size_t current, size_t desired),
 	void (*failed)(void *env), size_t elements, size_t instances, size_t tables, size_t memories);
 #endif

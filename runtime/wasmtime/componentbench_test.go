@@ -173,7 +173,7 @@ func newInMachine(b *testing.B, e *Engine, linked *link.Component, host instance
 	if err != nil {
 		b.Fatal(err)
 	}
-	p, err := e.modules.plan(b.Context(), linked.Plan, maxMemory)
+	p, err := e.modules.plan(b.Context(), linked.Plan, maxMemory, false)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -151,6 +151,10 @@ func (c *componentHandler) make(number uint64) (handler.Machine, *command.Host, 
 	if err := e.slots.Take(plan.slots); err != nil {
 		return nil, nil, &handler.BusyError{Err: err}
 	}
+	if err := plan.pool.take(plan.takes); err != nil {
+		e.slots.Give(plan.slots)
+		return nil, nil, &handler.BusyError{Err: err}
+	}
 	ctx, cancel := context.WithCancel(c.hosted.ctx)
 	m := &handlerMachine{of: c, cancel: cancel}
 	cfg := c.cfg
@@ -163,7 +167,7 @@ func (c *componentHandler) make(number uint64) (handler.Machine, *command.Host, 
 	host, err := command.NewHost(ctx, cfg)
 	if err != nil {
 		cancel()
-		e.slots.Give(plan.slots)
+		c.giveBack()
 		return nil, nil, err
 	}
 	m.host = host
@@ -181,11 +185,18 @@ func (c *componentHandler) make(number uint64) (handler.Machine, *command.Host, 
 	if err != nil {
 		cancel()
 		_ = host.Close() // it has opened nothing
-		e.slots.Give(plan.slots)
+		c.giveBack()
 		return nil, nil, &handler.BusyError{Err: err}
 	}
 	e.ticker.Acquire()
 	return m, host, nil
+}
+
+// giveBack gives back what an instance had of the engine's. The program keeps its plan open.
+func (c *componentHandler) giveBack() {
+	plan := c.program.plan
+	plan.pool.give(plan.takes)
+	c.engine.slots.Give(plan.slots)
 }
 
 // handlerMachine is the machine of an instance of a handler. It implements handler.Machine.
@@ -224,9 +235,8 @@ func (m *handlerMachine) Close() {
 	}
 	m.out.Flush()
 	m.err.Flush()
-	slots := m.plan.slots
 	m.close()
-	c.engine.slots.Give(slots)
+	c.giveBack()
 	c.engine.ticker.Release()
 }
 
@@ -303,7 +313,7 @@ func (c *componentHandler) resize(cpu int64) {
 	for m := range c.machines {
 		m.shared.limit(c.hosted.pace.Limited())
 	}
-	c.engine.native.IncrementEpoch() // the engine exists as long as the guest has not ended
+	c.program.plan.engine.IncrementEpoch() // the engine exists as long as the guest has not ended
 }
 
 // kill implements work. The guest's context has ended, which run waits for.

@@ -29,6 +29,7 @@ import (
 type Engine struct {
 	cfg            Config
 	native         *wasmtimego.Engine
+	pool           *memoryPool
 	modules        *modules
 	ticker         *processor.Ticker
 	turns          *processor.Turns
@@ -95,7 +96,7 @@ func New(cfg Config) (*Engine, error) {
 		native.Close()
 		return nil, err
 	}
-	turns := processor.NewTurns()
+	turns, pool := processor.NewTurns(), newMemoryPool(cfg.Log)
 	if cfg.Network == nil {
 		cfg.Network = network.NewCluster(nil)
 	}
@@ -107,9 +108,11 @@ func New(cfg Config) (*Engine, error) {
 		files:    guestFiles(),
 		network:  cfg.Network,
 		native:   native,
-		modules:  newModules(native, linker, cfg.cache(), c, cfg.Log),
+		pool:     pool,
+		modules:  newModules(native, pool, linker, cfg.cache(), c, cfg.Log),
 		ticker: processor.NewTicker(func(now time.Time) {
 			native.IncrementEpoch()
+			pool.incrementEpoch()
 			turns.Expire(now)
 		}),
 		openLog: func(path string, limits logfile.Rotation) (containerLog, error) { return logfile.Create(path, limits) },
@@ -279,6 +282,7 @@ func (e *Engine) Close() error {
 	e.ticker.Wait()
 	e.network.Close()
 	e.modules.close()
+	e.pool.close()
 	e.native.Close()
 	return nil
 }

@@ -144,7 +144,7 @@ func (m *machine) removeThread() {
 // until close.
 func (m *machine) kill() {
 	m.shared.kill(m.engine.priority)
-	m.engine.native.IncrementEpoch()
+	m.plan.engine.IncrementEpoch()
 }
 
 // fail kills the machine because of a mistake of the host's, and returns what the first one was.
@@ -205,7 +205,7 @@ func (m *machine) NewStore(number int, calls planCalls) (*machineStore, error) {
 	}
 	s := &machineStore{machine: m, number: number, calls: calls}
 	s.handle = storeHandles.add(s)
-	s.native = C.machine_store_new(nativeEngine(m.engine.native), m.shared.native, m.plan.stores[number], C.uintptr_t(s.handle))
+	s.native = C.machine_store_new(nativeEngine(m.plan.engine), m.shared.native, m.plan.stores[number], C.uintptr_t(s.handle))
 	if s.native == nil {
 		storeHandles.remove(s.handle)
 		return nil, errNoMemory

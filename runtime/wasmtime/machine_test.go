@@ -49,7 +49,7 @@ type rig struct {
 // tryRig makes a machine by a plan. limit is of its memory, in bytes.
 func tryRig(t testing.TB, e *Engine, data *plan.Component, limit int64) (*rig, error) {
 	t.Helper()
-	p, err := e.modules.plan(t.Context(), data, limit)
+	p, err := e.modules.plan(t.Context(), data, limit, false)
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func BenchmarkPlanCall(b *testing.B) {
 // again. It counts processor time: by the wall clock, it waits for other processes.
 func BenchmarkPlan(b *testing.B) {
 	e := newEngine(b)
-	p, err := e.modules.plan(b.Context(), threeParts(b), maxMemory)
+	p, err := e.modules.plan(b.Context(), threeParts(b), maxMemory, false)
 	if err != nil {
 		b.Fatal(err)
 	}

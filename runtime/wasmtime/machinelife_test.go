@@ -319,7 +319,7 @@ func TestDeepStores(t *testing.T) {
 // TestMachinesLeaveNothing: 10,000 instances come and go, and what they held is free again.
 func TestMachinesLeaveNothing(t *testing.T) {
 	e := newEngine(t)
-	p, err := e.modules.plan(t.Context(), threeParts(t), maxMemory)
+	p, err := e.modules.plan(t.Context(), threeParts(t), maxMemory, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ var (
 // module is compiled code. It can be instantiated any number of times, also at the same time.
 type module struct {
 	digest   string
+	pooled   bool
 	native   *wasmtimego.Module
 	imports  *prepared // of a command
 	info     *translate.Info
@@ -53,7 +54,7 @@ func newModule(digest string, f *codecache.File) (*module, error) {
 }
 
 // key implements unit.
-func (m *module) key() string { return m.digest }
+func (m *module) key() string { return unitKey(m.digest, m.pooled) }
 
 // holds implements unit.
 func (m *module) holds() int64 { return m.codeSize + m.known }

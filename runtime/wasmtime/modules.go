@@ -37,6 +37,7 @@ type unit interface {
 // missing.
 type modules struct {
 	engine   *wasmtimego.Engine
+	pool     *memoryPool
 	linker   *linker
 	disk     *codecache.Cache
 	compiler *Compiler // nil: modules are never compiled
@@ -62,8 +63,8 @@ type entry struct {
 	used  time.Time // when the last user left; guarded by modules.mu
 }
 
-func newModules(e *wasmtimego.Engine, l *linker, disk *codecache.Cache, c *Compiler, log *zap.Logger) *modules {
-	ms := &modules{engine: e, linker: l, disk: disk, compiler: c, log: log, byKey: map[string]*entry{}, reading: semaphore.NewWeighted(maxReading)}
+func newModules(e *wasmtimego.Engine, pool *memoryPool, l *linker, disk *codecache.Cache, c *Compiler, log *zap.Logger) *modules {
+	ms := &modules{engine: e, pool: pool, linker: l, disk: disk, compiler: c, log: log, byKey: map[string]*entry{}, reading: semaphore.NewWeighted(maxReading)}
 	if c != nil {
 		c.inUse = ms.inUse
 	}
@@ -89,8 +90,7 @@ func (ms *modules) get(ctx context.Context, w wanted, limit int64) (*module, err
 // back with release. When ctx ends, getUnit returns; loading and compiling end when no call waits
 // for them any more.
 func (ms *modules) getUnit(ctx context.Context, w wanted, limit int64) (unit, error) {
-	digest := w.digest
-	if err := codecache.CheckDigest(digest); err != nil {
+	if err := codecache.CheckDigest(w.digest); err != nil {
 		return nil, err
 	}
 	for {
@@ -98,13 +98,13 @@ func (ms *modules) getUnit(ctx context.Context, w wanted, limit int64) (unit, er
 		select {
 		case <-s.ready:
 		case <-ctx.Done():
-			ms.leave(digest, s)
+			ms.leave(w.key(), s)
 			return nil, fmt.Errorf("waiting for the module to be compiled: %w", ctx.Err())
 		}
 		if s.err == nil {
 			return s.u, nil
 		}
-		ms.leave(digest, s)
+		ms.leave(w.key(), s)
 		var needs *needsError
 		if !errors.As(s.err, &needs) || s.limit >= limit {
 			return nil, s.err
@@ -114,14 +114,14 @@ func (ms *modules) getUnit(ctx context.Context, w wanted, limit int64) (unit, er
 
 // enter adds a user of the module, and starts to load it if it is not in memory.
 func (ms *modules) enter(w wanted, limit int64) *entry {
-	digest := w.digest
+	key := w.key()
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	s := ms.byKey[digest]
+	s := ms.byKey[key]
 	if s == nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		s = &entry{ready: make(chan struct{}), cancel: cancel, limit: limit}
-		ms.byKey[digest] = s
+		ms.byKey[key] = s
 		ms.works.Go(func() {
 			defer cancel()
 			ms.fill(ctx, s, w)
@@ -142,12 +142,12 @@ func (ms *modules) release(u unit) {
 	ms.leave(u.key(), s)
 }
 
-func (ms *modules) leave(digest string, s *entry) {
+func (ms *modules) leave(key string, s *entry) {
 	ms.mu.Lock()
 	s.users--
 	s.used = time.Now()
-	if s.users == 0 && s.u == nil && s.err == nil && ms.byKey[digest] == s {
-		delete(ms.byKey, digest) // the next call starts again
+	if s.users == 0 && s.u == nil && s.err == nil && ms.byKey[key] == s {
+		delete(ms.byKey, key) // the next call starts again
 		s.cancel()
 	}
 	victims := ms.idle()
@@ -160,18 +160,18 @@ func (ms *modules) leave(digest string, s *entry) {
 // fill loads an entry's module and closes ready. It removes an entry that failed, so that the next
 // call tries again.
 func (ms *modules) fill(ctx context.Context, s *entry, w wanted) {
-	digest := w.digest
+	key := w.key()
 	u, err := ms.make(ctx, w, s.limit)
 	ms.mu.Lock()
 	s.u, s.err = u, err
 	var victims []unit
 	switch {
-	case ms.byKey[digest] != s: // no call waits any more, and another entry may have replaced it
+	case ms.byKey[key] != s: // no call waits any more, and another entry may have replaced it
 		if u != nil {
 			victims = append(victims, u)
 		}
 	case err != nil:
-		delete(ms.byKey, digest)
+		delete(ms.byKey, key)
 	default:
 		victims = ms.idle()
 	}
@@ -243,7 +243,7 @@ func (ms *modules) load(ctx context.Context, w wanted, limit int64) (unit, error
 		}
 		return p, nil
 	}
-	m, err := ms.loadModule(w.digest, f, limit)
+	m, err := ms.loadModule(w, f, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -259,18 +259,27 @@ func (ms *modules) load(ctx context.Context, w wanted, limit int64) (unit, error
 // loadModule makes the engine map the compiled code of a module, unless that is too much for a
 // guest of that limit: what the engine knows of a module may take some hundred MiB. The engine maps
 // the same open file that was checked.
-func (ms *modules) loadModule(digest string, f *codecache.File, limit int64) (*module, error) {
-	m, err := newModule(digest, f)
+func (ms *modules) loadModule(w wanted, f *codecache.File, limit int64) (*module, error) {
+	m, err := newModule(w.digest, f)
 	if err != nil {
 		return nil, err
 	}
+	m.pooled = w.pooled
 	if err := m.needs.check(limit); err != nil {
 		return nil, err
 	}
-	if m.native, err = loadCode(ms.engine, f, mayMap(f.File)); err != nil {
+	if m.native, err = loadCode(ms.engineFor(w.pooled), f, mayMap(f.File)); err != nil {
 		return nil, err
 	}
 	return m, nil
+}
+
+// engineFor is the engine for code that is pooled or not.
+func (ms *modules) engineFor(pooled bool) *wasmtimego.Engine {
+	if pooled {
+		return ms.pool.engine()
+	}
+	return ms.engine
 }
 
 // loadCode maps the code, or copies it.
@@ -296,8 +305,12 @@ func mayMap(f *os.File) bool {
 func (ms *modules) inUse(digest string) bool {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	s := ms.byKey[digest]
-	return s != nil && s.users > 0
+	for _, pooled := range []bool{false, true} {
+		if s := ms.byKey[unitKey(digest, pooled)]; s != nil && s.users > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // close waits for running loads and frees all modules. All guests must have ended.

@@ -20,7 +20,7 @@ func TestCompileParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = only.Close() })
-	if _, err := only.modules.plan(t.Context(), p, maxMemory); !errors.Is(err, runtime.ErrNotCompiled) {
+	if _, err := only.modules.plan(t.Context(), p, maxMemory, false); !errors.Is(err, runtime.ErrNotCompiled) {
 		t.Errorf("before: %v", err)
 	}
 	for range 2 {

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
+
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/plan"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/types"
 	"github.com/krustlet-go/krustlet-wasi/runtime/visible"
@@ -21,6 +23,9 @@ import (
 // its users has closed it.
 type componentPlan struct {
 	data    *plan.Component
+	engine  *wasmtimego.Engine
+	pool    *memoryPool // nil if memories come from elsewhere
+	takes   poolShare   // of the pool, for each machine
 	cache   *modules
 	parts   []*module      // as data has them
 	numbers map[string]int // of parts, by the engine's names
@@ -31,19 +36,38 @@ type componentPlan struct {
 	users   atomic.Int32
 }
 
+// programPlan makes a plan like plan. many says that there will be many machines, one after the
+// other: they take their memories from the pool, if there is one, and if what they need fits in.
+func (ms *modules) programPlan(ctx context.Context, data *plan.Component, limit int64, many bool) (*componentPlan, error) {
+	if !many || ms.pool.engine() == nil {
+		return ms.plan(ctx, data, limit, false)
+	}
+	p, err := ms.plan(ctx, data, limit, true)
+	if err != nil || p.takes.fits() {
+		return p, err
+	}
+	p.close()
+	return ms.plan(ctx, data, limit, false)
+}
+
 // plan makes a component's plan, with one user. limit is the memory that its guest may take, in
-// bytes. Modules that are not compiled are compiled, where the engine has a compiler.
-func (ms *modules) plan(ctx context.Context, data *plan.Component, limit int64) (*componentPlan, error) {
+// bytes. Modules that are not compiled are compiled, where the engine has a compiler. pooled says
+// that memories come from the pool, which is there.
+func (ms *modules) plan(ctx context.Context, data *plan.Component, limit int64, pooled bool) (*componentPlan, error) {
 	if err := plan.Check(data); err != nil {
 		return nil, err
 	}
 	if err := checkParts(data.Modules, ms.maxModule()); err != nil {
 		return nil, err
 	}
-	p := &componentPlan{data: data, cache: ms, numbers: map[string]int{}}
+	p := &componentPlan{data: data, engine: ms.engineFor(pooled), cache: ms, numbers: map[string]int{}}
+	if pooled {
+		p.pool = ms.pool
+	}
 	p.users.Store(1)
 	for i, wasm := range data.Modules {
 		w := wantedPart(wasm)
+		w.pooled = pooled
 		m, err := ms.get(ctx, w, limit)
 		if err != nil {
 			p.close()
@@ -118,6 +142,7 @@ func (p *componentPlan) measure(limit int64) error {
 			p.needs.memories = plus(p.needs.memories, m.needs.memories)
 			p.needs.tables = plus(p.needs.tables, m.needs.tables)
 			p.needs.instance = plus(p.needs.instance, m.needs.instance)
+			p.takes.instances++
 			memories += len(m.info.Memories)
 			tables += len(m.info.Tables)
 			heap = heap || m.info.Heap
@@ -129,6 +154,7 @@ func (p *componentPlan) measure(limit int64) error {
 	if memories > maxPlanMemories || tables > maxPlanTables {
 		return fmt.Errorf("the component's core instances have %d memories and %d tables, and may have %d and %d", memories, tables, maxPlanMemories, maxPlanTables)
 	}
+	p.takes.memories, p.takes.tables, p.takes.heaps = memories, tables, heaps
 	p.slots = slotsFor(memories, tables, heaps)
 	return p.needs.check(limit)
 }

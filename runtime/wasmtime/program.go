@@ -52,7 +52,8 @@ func (ms *modules) program(ctx context.Context, digest string, f *codecache.File
 	for _, m := range data.Modules {
 		definitions -= int64(len(m))
 	}
-	p, err := ms.plan(ctx, data, limit)
+	many := c.Handles() != 0 && !c.IsCommand() // instances, one after the other
+	p, err := ms.programPlan(ctx, data, limit, many)
 	if err != nil {
 		return nil, err
 	}

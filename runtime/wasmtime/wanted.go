@@ -22,6 +22,17 @@ type wanted struct {
 	at     int64  // in the file, of a core module of a component
 	size   int64  // likewise
 	part   []byte // of a component, if it is in memory
+	pooled bool   // its memories come from the engine's pool
+}
+
+// key is the name of what is wanted in this process.
+func (w wanted) key() string { return unitKey(w.digest, w.pooled) }
+
+func unitKey(digest string, pooled bool) string {
+	if pooled {
+		return "pooled " + digest
+	}
+	return digest
 }
 
 func wantedCommand(digest, file string) wanted {

@@ -6,7 +6,8 @@ use std::num::NonZeroUsize;
 
 pub use wasmtime_c_api::*;
 use wasmtime_c_api::wasmtime::{
-    Collector, Config, Error, ModuleVersionStrategy, ResourceLimiter, Result, Store, WasmBacktraceDetails,
+    Collector, Config, Enabled, Engine, Error, InstanceAllocationStrategy, ModuleVersionStrategy, PoolingAllocationConfig, ResourceLimiter,
+    Result, Store, WasmBacktraceDetails,
 };
 
 /// The frames of a backtrace that are kept. A deep recursion has tens of thousands, and each costs time and memory.
@@ -41,8 +42,58 @@ pub unsafe extern "C" fn krustlet_config_prepare(config: *mut wasm_config_t) {
     config.module_version(version).expect("a version is short");
 }
 
+/// What a pool of memories and tables that are used again has room for.
+#[repr(C)]
+pub struct Pool {
+    instances: u32,
+    memories: u32,
+    tables: u32,
+    module_memories: u32,
+    module_tables: u32,
+    /// Memories, and tables, that nothing uses and that keep their pages.
+    warm: u32,
+    /// Elements of a table.
+    elements: usize,
+    /// Bytes of each of the warm ones that keep their pages.
+    resident: usize,
+}
+
+/// An instance's own data has no bound here: what it needs counts to the limit of its guest.
+const INSTANCE_SIZE: usize = 1 << 30;
+
+/// Makes an engine whose stores take memories and tables from a pool, and give them back to it. It returns null if the
+/// system does not have the addresses for that. The configuration is freed.
+///
+/// # Safety
+/// `config` is what wasm_config_new gave, and no other thread uses it; `pool` points to a Pool.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn krustlet_engine_pooled(config: *mut wasm_config_t, pool: *const Pool) -> *mut wasm_engine_t {
+    let mut config = unsafe { Box::from_raw(config.cast::<Config>()) };
+    let pool = unsafe { &*pool };
+    let mut of = PoolingAllocationConfig::new();
+    of.total_core_instances(pool.instances)
+        .total_memories(pool.memories)
+        .total_tables(pool.tables)
+        .total_gc_heaps(pool.instances) // code that has one is loaded; it is not used with a pool
+        .max_memories_per_module(pool.module_memories)
+        .max_tables_per_module(pool.module_tables)
+        .max_core_instance_size(INSTANCE_SIZE)
+        .table_elements(pool.elements)
+        .max_memory_size(1 << 32)
+        .max_unused_warm_slots(pool.warm)
+        .linear_memory_keep_resident(pool.resident)
+        .table_keep_resident(pool.resident)
+        .pagemap_scan(Enabled::Auto);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(of));
+    match Engine::new(&config) {
+        Ok(engine) => Box::into_raw(Box::new(engine)).cast::<wasm_engine_t>(),
+        Err(_) => std::ptr::null_mut(),
+    }
+}
+
 const _: () = {
     assert!(size_of::<wasm_config_t>() == size_of::<Config>());
+    assert!(size_of::<wasm_engine_t>() == size_of::<Engine>());
     assert!(size_of::<wasmtime_store_t>() == size_of::<Store<WasmtimeStoreData>>());
 };
 

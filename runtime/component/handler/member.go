@@ -3,7 +3,6 @@ package handler
 import (
 	"errors"
 	"fmt"
-	goruntime "runtime"
 	"sync"
 	"time"
 
@@ -145,14 +144,12 @@ func (m *member) leave(s *session) {
 	delete(m.sessions, s)
 }
 
-// close ends the instance, which answers nothing.
-func (m *member) close() {
-	goruntime.LockOSThread()
-	defer goruntime.UnlockOSThread()
-	if end, err := m.machine.Thread(); err == nil {
+// close ends the instance, which answers nothing. The calling goroutine leaves it.
+func (m *member) close(on *presence) {
+	if err := on.enter(m.machine); err == nil {
 		m.handler.Close()
-		end()
 	}
+	on.leave()
 	m.closeMachine()
 }
 

@@ -90,7 +90,7 @@ type Pool struct {
 	closed  bool
 	sweep   *time.Timer
 	spares  sync.WaitGroup // goroutines that make instances before they are needed
-	spare   bool           // one of them runs
+	spare   *time.Timer    // until one of them looks whether there is an instance; nil if none will
 
 	counts
 }
@@ -118,13 +118,18 @@ func withDefaults(s runtime.HTTP, program *command.Program) runtime.HTTP {
 	return s
 }
 
+// spareAfter is how long there is no instance before one is made for the next request. Without a
+// pause, requests come sooner than a spare, and each would wait for another goroutine's thread.
+const spareAfter = time.Millisecond
+
 // add makes an instance with a number of requests under way. The caller has counted it in making.
-func (p *Pool) add(under int) (*member, error) {
+// The calling goroutine stays in on, if that is not nil and there is no error.
+func (p *Pool) add(under int, on *presence) (*member, error) {
 	p.mu.Lock()
 	p.number++
 	number := p.number
 	p.mu.Unlock()
-	m, err := p.make(number, under)
+	m, err := p.make(number, under, on)
 	if err != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -151,7 +156,7 @@ func (p *Pool) add(under int) (*member, error) {
 }
 
 // make makes an instance. If it fails with a member, that is among those of the pool.
-func (p *Pool) make(number uint64, under int) (*member, error) {
+func (p *Pool) make(number uint64, under int, on *presence) (*member, error) {
 	machine, host, err := p.cfg.Make(number)
 	if err != nil {
 		return nil, err
@@ -167,13 +172,17 @@ func (p *Pool) make(number uint64, under int) (*member, error) {
 	}
 	stop := time.AfterFunc(p.settings.FirstByteTimeout, func() { m.kill(TimedOut) })
 	defer stop.Stop()
-	goruntime.LockOSThread()
-	defer goruntime.UnlockOSThread()
-	end, err := machine.Thread()
+	here := on
+	if here == nil {
+		here = new(presence)
+	}
+	err = here.enter(machine)
 	if err == nil {
 		var h *command.Handler
 		h, err = p.cfg.Program.NewHandler(machine, host)
-		end()
+		if on == nil || err != nil {
+			here.leave()
+		}
 		m.mu.Lock()
 		m.handler = h
 		m.mu.Unlock()
@@ -189,8 +198,8 @@ func (p *Pool) make(number uint64, under int) (*member, error) {
 	return m, nil
 }
 
-// release gives back a place in an instance.
-func (p *Pool) release(m *member) {
+// release gives back a place in an instance. The calling goroutine leaves it, if it is in it.
+func (p *Pool) release(m *member, on *presence) {
 	p.mu.Lock()
 	m.under--
 	idle := m.under == 0
@@ -205,35 +214,39 @@ func (p *Pool) release(m *member) {
 	}
 	p.mu.Unlock()
 	if ends {
-		p.remove(m)
+		p.remove(m, on)
+		return
 	}
+	on.leave()
 }
 
-// remove ends an instance that answers nothing.
-func (p *Pool) remove(m *member) {
-	m.close()
+// remove ends an instance that answers nothing. The calling goroutine leaves it.
+func (p *Pool) remove(m *member, on *presence) {
+	m.close(on)
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	delete(p.members, m)
 	p.serveWaiting()
-	spare := !m.retired && !p.closed && !p.spare && len(p.members)+p.making == 0
-	if spare {
-		p.spare = true
-		p.making++
-		p.spares.Add(1)
-	}
-	p.mu.Unlock()
-	if spare {
-		go p.addSpare()
+	if !m.retired && !p.closed && p.spare == nil && len(p.members)+p.making == 0 {
+		p.spare = time.AfterFunc(spareAfter, p.addSpare)
 	}
 }
 
 // addSpare makes an instance for the next request, if the last one has ended: the request will find
 // it ready. If it fails, the request finds out.
 func (p *Pool) addSpare() {
-	defer p.spares.Done()
-	m, err := p.add(0)
 	p.mu.Lock()
-	p.spare = false
+	p.spare = nil
+	if p.closed || len(p.members)+p.making > 0 {
+		p.mu.Unlock()
+		return
+	}
+	p.making++
+	p.spares.Add(1)
+	p.mu.Unlock()
+	defer p.spares.Done()
+	m, err := p.add(0, nil)
+	p.mu.Lock()
 	if err == nil {
 		m.since = time.Now()
 		p.free = append(p.free, m)
@@ -271,7 +284,7 @@ func (p *Pool) sweepNow() {
 	p.mu.Unlock()
 	defer p.spares.Done()
 	for _, m := range old {
-		p.remove(m)
+		p.remove(m, new(presence))
 	}
 }
 
@@ -297,13 +310,13 @@ func (p *Pool) Close() {
 	p.spares.Wait()
 	p.sessions.Wait()
 	for _, m := range free {
-		p.remove(m)
+		p.remove(m, new(presence))
 	}
 	p.mu.Lock()
 	late := p.free // of goroutines that made one meanwhile
 	p.free = nil
 	p.mu.Unlock()
 	for _, m := range late {
-		p.remove(m)
+		p.remove(m, new(presence))
 	}
 }

@@ -19,8 +19,8 @@ type grant struct {
 	err error
 }
 
-// acquire gets an instance for one more request of it.
-func (p *Pool) acquire(ctx context.Context) (*member, error) {
+// acquire gets an instance for one more request of it. If it makes one, the goroutine stays in it.
+func (p *Pool) acquire(ctx context.Context, on *presence) (*member, error) {
 	p.mu.Lock()
 	m, may := p.choose()
 	if m != nil || p.closed {
@@ -32,11 +32,11 @@ func (p *Pool) acquire(ctx context.Context) (*member, error) {
 	}
 	p.mu.Unlock()
 	if !may {
-		return p.wait(ctx, nil)
+		return p.wait(ctx, nil, on)
 	}
-	m, err := p.add(1)
+	m, err := p.add(1, on)
 	if isBusy(err) {
-		return p.wait(ctx, err)
+		return p.wait(ctx, err, on)
 	}
 	return m, err
 }
@@ -104,7 +104,7 @@ func (p *Pool) place() (m *member) {
 }
 
 // wait has the request wait for an instance. busy is why none could be made for it, or nil.
-func (p *Pool) wait(ctx context.Context, busy error) (*member, error) {
+func (p *Pool) wait(ctx context.Context, busy error, on *presence) (*member, error) {
 	timer := time.NewTimer(p.settings.QueueTimeout)
 	defer timer.Stop()
 	for {
@@ -119,7 +119,7 @@ func (p *Pool) wait(ctx context.Context, busy error) (*member, error) {
 		case got.m != nil:
 			return p.warm(got.m)
 		}
-		if m, err = p.add(1); !isBusy(err) {
+		if m, err = p.add(1, on); !isBusy(err) {
 			return m, err
 		}
 		busy = err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	nethttp "net/http"
-	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +24,7 @@ type session struct {
 	reading  reading    // of the body
 
 	member  *member
+	on      presence      // of the goroutine that serves
 	tell    func()        // tells who sends that there is something to send
 	wake    chan struct{} // holds one
 	changed atomic.Bool   // there is something to send
@@ -50,6 +50,7 @@ type session struct {
 	// These belong to the instance's turn.
 	driving bool
 	settles bool          // only the guest's function is waited for
+	ahead   int           // what the guest has done since there is something to send
 	sender  chan struct{} // closed when another goroutine has sent all; nil if there is none
 }
 
@@ -67,7 +68,7 @@ func (p *Pool) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 		refuse(w, errTooLarge)
 		return
 	}
-	m, err := p.acquire(r.Context())
+	m, err := p.acquire(r.Context(), &s.on)
 	if err != nil {
 		refuse(w, err)
 		return
@@ -117,6 +118,7 @@ func (s *session) serve() (failed bool) {
 		s.leave()
 		return failed
 	}
+	s.on.leave()
 	s.pool.sessions.Add(1) // the caller's is not done yet
 	go s.settle()
 	return failed
@@ -153,17 +155,16 @@ func (s *session) drive() {
 	if s.due() {
 		return
 	}
-	goruntime.LockOSThread()
-	defer goruntime.UnlockOSThread()
-	end, err := m.machine.Thread()
-	if err != nil {
+	if err := s.on.enter(m.machine); err != nil {
 		m.fail(err)
 		return
 	}
-	s.driving = true
-	err = x.Drive(s.due)
+	s.driving, s.ahead = true, 0
+	err := x.Drive(s.due)
 	s.driving = false
-	end()
+	if !s.exited.Load() {
+		s.on.leave() // the goroutine will wait
+	}
 	if err != nil {
 		m.fail(err)
 	}
@@ -178,8 +179,16 @@ func (s *session) due() bool {
 	case s.sender != nil:
 		return isClosed(s.sender)
 	}
-	return s.changed.Load()
+	if !s.changed.Load() {
+		return false
+	}
+	s.ahead++
+	return s.ahead > aheadSteps || !s.member.handler.Instance().Busy()
 }
+
+// aheadSteps is how many things a guest may do before what there is to send is sent. Most answers
+// are complete after that, and the guest's function has ended: then the guest is entered once.
+const aheadSteps = 8
 
 // exit hears that the guest's function has ended.
 func (s *session) exit() {
@@ -243,7 +252,7 @@ func (s *session) leave() {
 	if s.body != nil {
 		s.body.End(nil, errGone)
 	}
-	s.pool.release(s.member)
+	s.pool.release(s.member, &s.on)
 	s.exchange.Free()
 }
 

@@ -43,6 +43,14 @@ func (x *Instance) Drive(until func() bool) error {
 	return x.runHere(func() { x.drive(until) })
 }
 
+// Busy reports whether Drive would find something to do at once. It is called in the turn.
+func (x *Instance) Busy() bool {
+	x.queue.mu.Lock()
+	told := x.queue.posted.len()+x.queue.calls.len() > 0
+	x.queue.mu.Unlock()
+	return told || x.followUps.len() > 0 || x.nextReady() != nil
+}
+
 // Held reports whether the goroutine that called Drive cannot return from it yet, as a task waits
 // on its stack. It is called in the turn.
 func (x *Instance) Held() bool { return x.loop != x.home || x.alone }

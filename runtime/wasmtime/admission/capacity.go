@@ -42,8 +42,15 @@ const (
 
 func spare(n, usual int64) int64 { return min(usual, n/4) }
 
+// PoolMemories is how many memories the engine's pool has room for. The addresses that it takes,
+// with guards and tables, are not for guests.
+const (
+	PoolMemories  = 4096
+	poolAddresses = PoolMemories * (5 << 30)
+)
+
 // addresses is the user half of the smallest address space in use, 47 bits on amd64.
-const addresses = 1 << 47
+const addresses = 1<<47 - poolAddresses
 
 // Ceiling is how many guests a resource of the system allows.
 type Ceiling struct {
