@@ -30,6 +30,9 @@ func good(q query) dnsmessage.Message {
 func one(m dnsmessage.Message) [][]byte { return [][]byte{packed(m)} }
 
 // TestLies: whatever a server sends, a lookup ends in time with what is true or with an error.
+//
+// docs/security.md: "and has the question and its random number. What a server sends, how long it
+// takes,".
 func TestLies(t *testing.T) {
 	const honest = "192.0.2.1"
 	const silence = "no server answers"
@@ -292,6 +295,8 @@ func pointing(q query, by int) []byte {
 }
 
 // TestOtherSource: what comes from another address than that of the server is no answer.
+//
+// docs/security.md: "An answer counts if it comes from the server that was asked,".
 func TestOtherSource(t *testing.T) {
 	liar, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {

@@ -149,6 +149,9 @@ func TestFamilies(t *testing.T) {
 }
 
 // TestDenied: no packet leaves for a name that is not allowed, and other candidates are asked for.
+//
+// docs/security.md: "Names: the node looks up names for guests, if egress allows them. No packet
+// leaves for other names."
 func TestDenied(t *testing.T) {
 	s := startServer(t, "127.0.0.1", zone(map[string][]string{"web.in.test": {"192.0.2.1"}, "web": {"192.0.2.2"}, "web.out.test": {"192.0.2.3"}}))
 	var dials atomic.Int32

@@ -194,6 +194,8 @@ func TestKept(t *testing.T) {
 }
 
 // TestCacheIsBounded: a guest that looks up many names costs no more than one that looks up some.
+//
+// docs/security.md: "and what is kept of it are bounded."
 func TestCacheIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &virtual{answer: func(_ netip.AddrPort, q query) [][]byte { return one(good(q)) }}

@@ -19,6 +19,8 @@ const (
 
 // TestNames: guests look up names by what their pod's files say, at the cluster's name server, and
 // only those that egress allows.
+//
+// docs/security.md: "A server that only the pod names is asked if the pod may connect to it."
 func TestNames(t *testing.T) {
 	t.Parallel()
 	s := &suite{cluster: testcluster.Start(t), images: testnode.NewRegistry(t)}
