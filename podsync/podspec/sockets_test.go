@@ -12,8 +12,8 @@ import (
 
 // TestSockets: a pod gets listening sockets for its TCP ports. At the node's address it gets them
 // only if it asks for them or is in the host's network, where a port may name another address.
-// docs/security.md: "a guest can use sockets that it is handed; pods' guests are handed listening
-// ones, on [their pod's address](networking.md) and the ports that its spec names"
+// docs/security.md: "guests are handed listening sockets on [their pod's address](networking.md) and
+// the ports that its spec names"
 func TestSockets(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	c := &pod.Spec.Containers[0]

@@ -27,6 +27,7 @@ func policy(t testing.TB, allow string, limits ...string) *Policy {
 	return p
 }
 
+// docs/security.md: "unless its pod or the node's default [says where](egress.md)."
 // TestNames: which names may be looked up, and which may be connected to at a port.
 func TestNames(t *testing.T) {
 	for _, tt := range []struct {
@@ -158,6 +159,11 @@ func TestNamesOfThePod(t *testing.T) {
 	}
 }
 
+// docs/security.md: "Whatever they say, the node itself, loopback, link-local and metadata
+// addresses stay closed unless the node's ceiling (`--egress-limit`) names them: in every form of
+// an address".
+// docs/egress.md: "Some addresses stay closed, whatever a pod's own list says", "`*` in it does
+// not, and neither does a range that has other addresses, too, or a name".
 // TestClosed: only an entry of the node's ceiling opens what is closed, and no form of an address
 // leads around it.
 func TestClosed(t *testing.T) {
@@ -233,6 +239,7 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
+// docs/egress.md: "The ceilings are not audited: what they deny is refused."
 // TestAudit: with an audit, the guest's own list refuses nothing, and the ceilings do.
 func TestAudit(t *testing.T) {
 	p, err := New(runtime.Egress{Allow: "example.com", Limits: []string{"*.com 8.8.8.8"}, Audit: true})

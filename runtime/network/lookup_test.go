@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,6 +68,7 @@ func TestPins(t *testing.T) {
 	})
 }
 
+// docs/security.md: "for every name"
 // TestRebinding: whatever a name resolves to, the ceiling stays.
 func TestRebinding(t *testing.T) {
 	n := newNetwork(t, newCluster(t, known()), "uid", ofPod("*", "* ", "*.example.com 203.0.113.0/24"))
@@ -171,6 +175,49 @@ func TestManyPins(t *testing.T) {
 	}
 	_, err := n.Connect(runtime.TCP, netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte((maxPins + 9) / 256), byte((maxPins + 9) % 256)}), 80))
 	wants(t, "the last address", err, nil)
+}
+
+// docs/egress.md: "A name is looked up only if it is allowed: otherwise no name server hears of it."
+// TestNoPacketLeaves: a server is asked for a name that is allowed, and for no other.
+func TestNoPacketLeaves(t *testing.T) {
+	server, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	questions := make(chan string, 100)
+	var all sync.WaitGroup
+	all.Go(func() {
+		defer close(questions)
+		message := make([]byte, 1500)
+		for {
+			size, _, err := server.ReadFrom(message)
+			if err != nil {
+				return
+			}
+			questions <- string(message[:size])
+		}
+	})
+	n := newNetwork(t, newCluster(t, known()), "", runtime.Network{
+		Egress: runtime.Egress{Allow: "asked.example.com", Limits: []string{"*.com"}},
+		Names: runtime.Names{
+			Servers: []netip.AddrPort{server.LocalAddr().(*net.UDPAddr).AddrPort()}, Search: []string{"secret.example"}, Ndots: 5,
+			Timeout: time.Second, Attempts: 1, Hosts: []runtime.Host{{Address: ip("198.51.100.1"), Names: []string{"secret.hosts"}}},
+		},
+	})
+	for _, name := range []string{"secret.example.com", "secret.asked.example.com", "secret", "secret.localhost", "secret.hosts"} {
+		_, _ = n.Lookup(t.Context(), name)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	all.Go(func() { _, _ = n.Lookup(ctx, "Asked.example.com") })
+	first := <-questions
+	cancel()
+	_ = server.Close()
+	all.Wait()
+	for q := first; q != ""; q = <-questions {
+		if strings.Contains(q, "secret") || !strings.Contains(strings.ToLower(q), "asked") {
+			t.Errorf("a server was asked %q", q)
+		}
+	}
 }
 
 // TestServers: the servers of the node's choice are asked for every guest that NetworkPolicies let

@@ -9,6 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
+// docs/security.md: "What listens at all addresses of the machine is not reached at the addresses
+// of pods either."
 // TestProgramsOfTheMachine: what listens at all addresses of the machine is behind the addresses of
 // pods, too. A guest with a ceiling does not reach it there; one without does.
 func TestProgramsOfTheMachine(t *testing.T) {

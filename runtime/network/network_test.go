@@ -81,6 +81,7 @@ func wants(t *testing.T, what string, err, want error) {
 	}
 }
 
+// docs/security.md: "A guest connects to nothing and looks up no name"
 // TestNothingIsAllowed: the zero Network connects to nothing and looks up no name.
 func TestNothingIsAllowed(t *testing.T) {
 	n := newNetwork(t, newCluster(t), "", runtime.Network{})
@@ -114,6 +115,7 @@ func TestMachine(t *testing.T) {
 	wants(t, "a client", n.Accept(runtime.TCP, at("127.0.0.1:80"), at("127.0.0.1:4321")), nil)
 }
 
+// docs/security.md: "and bind to no other address."
 // TestOwnAddress: a guest whose pod has addresses of its own has just these, at all ports.
 func TestOwnAddress(t *testing.T) {
 	n := newNetwork(t, newCluster(t, known()), "uid", ofPod(""))

@@ -23,6 +23,7 @@ func ofServices(list ...runtime.Service) runtime.NetworkUpdate {
 	return runtime.NetworkUpdate{Services: list}
 }
 
+// docs/security.md: "and by every Service but the API server's."
 // TestServices: a connection to a Service goes to one of its endpoints, if the lists allow the
 // Service, and the ceilings the endpoint.
 func TestServices(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
+// docs/security.md: "A connection that a NetworkPolicy forbids from now on is cut within 200 ms."
 // TestCut: connections that rules forbid from now on are cut within 200 ms, and no others.
 func TestCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -96,7 +96,6 @@ func TestRenamesOfLinksWithSlashes(t *testing.T) {
 }
 
 // TestNoFunctionConnects: no function that a guest can call makes or connects a socket.
-// docs/security.md: "and cannot connect to anything."
 func TestNoFunctionConnects(t *testing.T) {
 	known := []string{"sock_accept", "sock_recv", "sock_send", "sock_shutdown"}
 	for _, f := range Functions() {
