@@ -46,7 +46,8 @@ func (n *Network) within(t target) (wasi.Route, error) {
 }
 
 // route is the way to a target that is not the guest's own pod. A resolver's questions need no
-// permission of the lists of egress.
+// permission of the lists of egress, and those that leave the cluster come from the node: its name
+// servers may serve no others, or know no way to pods.
 func (n *Network) route(t target, resolvers bool) (wasi.Route, error) {
 	names := n.found(t.at.Addr())
 	d := n.decide(t, names, resolvers)
@@ -57,6 +58,9 @@ func (n *Network) route(t target, resolvers bool) (wasi.Route, error) {
 		return wasi.Route{}, d.err
 	}
 	route := wasi.Route{To: d.to}
+	if d.byNode {
+		return route, nil
+	}
 	if n.own && !n.of(d.to.Addr()).IsValid() {
 		return wasi.Route{}, wasi.ErrNetworkUnreachable
 	}
@@ -73,6 +77,7 @@ func (n *Network) route(t target, resolvers bool) (wasi.Route, error) {
 type decision struct {
 	to      netip.AddrPort
 	local   bool // it is the address of a pod of this node
+	byNode  bool // a question that leaves the cluster
 	verdict egress.Verdict
 	err     error
 }
@@ -105,6 +110,7 @@ func (n *Network) decide(t target, names []egress.Found, resolvers bool) decisio
 		return d
 	}
 	d.local = c.sets.pods[d.to.Addr()] != nil
+	d.byNode = resolvers && d.to == t.at && !d.local && !c.sets.Cluster(d.to.Addr())
 	if !n.policiesAllow(t.protocol, d.to) {
 		return deny(byPolicy)
 	}
