@@ -27,7 +27,7 @@ type selectors struct{ namespaces, pods labels.Selector }
 // compile makes the rules of a pod of this node from the policies of its namespace.
 func (x *Index) compile(p *Pod) compiled {
 	c := compiled{rules: runtime.PodRules{Pod: string(p.UID), Addresses: p.IPs}, sets: map[setKey]selectors{}, named: map[string]bool{}}
-	if p.Host {
+	if p.Host || x.ignored {
 		return c
 	}
 	policies := x.policies[p.Namespace]

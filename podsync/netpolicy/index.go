@@ -22,6 +22,8 @@ type Index struct {
 	local      map[types.UID]*localPod
 	sets       map[setKey]*set
 
+	ignored bool // policies are not enforced
+
 	stale map[types.UID]struct{} // pods of this node whose rules must be made again
 	gone  []string               // pods of this node that were deleted, not taken yet
 	ended []string               // sets that nothing uses any more, not taken yet
@@ -43,6 +45,17 @@ func NewIndex() *Index {
 		local:      map[types.UID]*localPod{},
 		sets:       map[setKey]*set{},
 		stale:      map[types.UID]struct{}{},
+	}
+}
+
+// Ignore has the pods' rules made without policies, as long as it is set.
+func (x *Index) Ignore(policies bool) {
+	if x.ignored == policies {
+		return
+	}
+	x.ignored = policies
+	for uid := range x.local {
+		x.stale[uid] = struct{}{}
 	}
 }
 
