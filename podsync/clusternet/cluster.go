@@ -207,8 +207,8 @@ func (c *Cluster) missing() (names []string) {
 	return names
 }
 
-// held reports whether rules depend on pods that are not listed yet. Then they are not told, because
-// they would forbid connections that the complete ones allow.
+// held reports whether rules depend on pods that are not listed yet. Then they are not told,
+// because they would forbid connections that the complete ones allow.
 func (c *Cluster) held() bool {
 	return c.index.Prepare() && !c.pods.there()
 }

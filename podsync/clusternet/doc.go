@@ -10,9 +10,9 @@
 //
 // The State has no number before all first lists are there: NetworkPolicies, Namespaces, Nodes,
 // ServiceCIDRs, Services, and where they are needed, pods and EndpointSlices. Until then no guest
-// starts, and workers keep what an earlier agent has told. A list that the API server forbids counts
-// as there, and empty; see Cluster.Conditions. A list that comes later, as its right was given later,
-// is told then.
+// starts, and workers keep what an earlier agent has told. A list that the API server forbids
+// counts as there, and empty; see Cluster.Conditions. A list that comes later, as its right was
+// given later, is told then.
 //
 // # What is watched
 //

@@ -10,13 +10,13 @@
 // # What counts
 //
 // A pod in the host's network, or one that has its node's address for another reason, is no peer of
-// selectors: its address is that of all else on its node. ipBlocks may name it. Policies do not apply
-// to pods of this node that are in the host's network. A pod that has ended does not count, because
-// another may have its address.
+// selectors: its address is that of all else on its node. ipBlocks may name it. Policies do not
+// apply to pods of this node that are in the host's network. A pod that has ended does not count,
+// because another may have its address.
 //
 // # Cost
 //
-// A change of a pod is compared with each set that the node's pods need. A change of a policy makes
-// the rules of the node's pods in its namespace anew, and a set that is new looks at all pods. Of a
-// pod, only names, labels, addresses and named ports are kept.
+// A change of a pod is compared with each set that the node's pods need. After a change of a
+// policy, the rules of the node's pods in its namespace are made again, and a set that is new looks
+// at all pods. Of a pod, only names, labels, addresses and named ports are kept.
 package netpolicy

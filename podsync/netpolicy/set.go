@@ -72,8 +72,8 @@ func (s *set) remove(addresses []netip.Addr) {
 	}
 }
 
-// toggle notes that an address has come or gone. If it does both before the change is taken, nothing
-// has changed.
+// toggle notes that an address has come or gone. If it does both before the change is taken,
+// nothing has changed.
 func (s *set) toggle(a netip.Addr) {
 	if _, twice := s.changed[a]; twice {
 		delete(s.changed, a)

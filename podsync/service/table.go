@@ -66,8 +66,8 @@ func serviceOf(s *discoveryv1.EndpointSlice) (key types.NamespacedName, ok bool)
 	return types.NamespacedName{Namespace: s.Namespace, Name: name}, name != ""
 }
 
-// SetSlice adds an EndpointSlice, or replaces the one of its name. old is its earlier state, or nil.
-// The Table does not change it.
+// SetSlice adds an EndpointSlice, or replaces the one of its name. old is its earlier state, or
+// nil. The Table does not change it.
 func (t *Table) SetSlice(old, s *discoveryv1.EndpointSlice) {
 	if old != nil {
 		if before, _ := serviceOf(old); before != keyOrNone(s) {
