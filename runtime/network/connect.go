@@ -20,7 +20,16 @@ func (n *Network) Connect(p runtime.Protocol, to netip.AddrPort) (wasi.Route, er
 	if n.Own(t.at.Addr()) {
 		return n.within(t)
 	}
-	return n.route(t, false)
+	route, err := n.route(t, false)
+	return zoned(route, to), err
+}
+
+// zoned is a route with the zone that the target had, which only link-local addresses need.
+func zoned(route wasi.Route, to netip.AddrPort) wasi.Route {
+	if a := route.To.Addr(); a == to.Addr().WithZone("") && (a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast()) {
+		route.To = to
+	}
+	return route
 }
 
 // meant is the target that the guest means: its pod's address for a loopback address.
