@@ -32,6 +32,7 @@ func newClusterNetwork(cfg config.Config, client kubernetes.Interface, log *zap.
 		Node:          cfg.NodeName,
 		Addresses:     []netip.Addr{cfg.NodeIP},
 		Machine:       clusternet.MachineAddresses,
+		PodRanges:     cfg.PodCIDRs,
 		DefaultEgress: cfg.DefaultEgress,
 		Services:      cfg.Services == config.ServicesByHost,
 		Log:           log.Named("network"),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -29,6 +30,8 @@ type Config struct {
 	// machine's interfaces.
 	Addresses []netip.Addr
 	Machine   func() ([]netip.Addr, error)
+	// PodRanges are the ranges of the pods of this node if its Node has none.
+	PodRanges []netip.Prefix
 	// DefaultEgress is the list of egress of pods that have none. If it is empty, they connect to
 	// nothing.
 	DefaultEgress string
@@ -251,7 +254,7 @@ func (c *Cluster) tell() {
 	for _, set := range []struct {
 		told *told
 		now  map[netip.Prefix]struct{}
-	}{{&c.clusterSet, c.clusterRanges()}, {&c.nodeSet, c.machine}} {
+	}{{&c.clusterSet, c.clusterRanges()}, {&c.nodeSet, c.nodeRanges()}} {
 		if s, changed := set.told.change(set.now); changed {
 			u.Sets = append(u.Sets, s)
 		}
@@ -286,6 +289,23 @@ func (c *Cluster) clusterRanges() map[netip.Prefix]struct{} {
 	add := func(a netip.Addr) { all[single(a)] = struct{}{} }
 	c.table.Addresses(add)
 	c.index.Addresses(add)
+	return all
+}
+
+// nodeRanges are the addresses of the machine, and the ranges of its pods. It is nil before the
+// machine's are known.
+func (c *Cluster) nodeRanges() map[netip.Prefix]struct{} {
+	if c.machine == nil {
+		return nil
+	}
+	ranges := c.ranges["node "+c.cfg.Node]
+	if len(ranges) == 0 {
+		ranges = c.cfg.PodRanges
+	}
+	all := maps.Clone(c.machine)
+	for _, p := range ranges {
+		all[p.Masked()] = struct{}{}
+	}
 	return all
 }
 
