@@ -54,6 +54,13 @@ func (f *Files) Free() int {
 	return f.free
 }
 
+// Take takes one file for a guest that already holds some, which is no descriptor of it: the file
+// of a connection of its HTTP requests. Without a stock there is no bound.
+func (f *Files) Take(held int) bool { return f.take(held) }
+
+// Give returns n files that Take gave.
+func (f *Files) Give(n int) { f.give(n) }
+
 // take takes one file for a guest that already holds some. Without a stock there is no bound.
 func (f *Files) take(held int) bool {
 	if f == nil {
