@@ -35,7 +35,7 @@ func TestConfiguration(t *testing.T) {
 		h, err := command.NewHost(t.Context(), wasi.Config{
 			Env: []string{"color=red", "MOTTO=two\nlines"}, ConfigFolders: folders, Stderr: &out,
 			Mounts: []wasi.Mount{{Host: t.TempDir(), Guest: "/"}},
-		})
+		}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/config"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/extra"
 	bindingsx "github.com/krustlet-go/krustlet-wasi/runtime/wasi/extra/bindings"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http/client"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2"
 	bindings2 "github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p3"
@@ -19,10 +21,11 @@ import (
 
 // Host is the host of one guest. One component may use both versions of WASI.
 type Host struct {
-	guest *wasi.Guest
-	p2    *p2.Host
-	p3    *p3.Host
-	extra *extra.Host
+	guest  *wasi.Guest
+	p2     *p2.Host
+	p3     *p3.Host
+	extra  *extra.Host
+	sender *http.Sender
 }
 
 var (
@@ -32,15 +35,19 @@ var (
 	_ instance.Looker = (*Host)(nil)
 )
 
-// NewHost makes the host of a guest. ctx has to end when the guest must end.
-func NewHost(ctx context.Context, cfg wasi.Config) (*Host, error) {
+// NewHost makes the host of a guest. ctx has to end when the guest must end. c sends the guest's
+// HTTP requests; without it they are denied.
+func NewHost(ctx context.Context, cfg wasi.Config, c *client.Client) (*Host, error) {
 	cfg.Confined = true
 	g, err := wasi.New(cfg)
 	if err != nil {
 		return nil, err
 	}
 	values := config.New(cfg.Env, cfg.ConfigFolders)
-	return &Host{guest: g, p2: p2.New(ctx, g), p3: p3.New(ctx, g), extra: extra.New(g, values)}, nil
+	h := &Host{guest: g, p2: p2.New(ctx, g), p3: p3.New(ctx, g), extra: extra.New(g, values), sender: http.NewSender(ctx, c)}
+	h.p2.SendBy(h.sender)
+	h.p3.SendBy(h.sender)
+	return h, nil
 }
 
 // Begin implements typed.Guest.
@@ -66,6 +73,7 @@ func (h *Host) Traffic() wasi.Traffic { return h.guest.Traffic() }
 
 // Close closes what the guest had open. The guest must have ended.
 func (h *Host) Close() error {
+	h.sender.Close()
 	return errors.Join(h.p3.Close(), h.p2.Close(), h.guest.CloseInitial(), h.guest.Close())
 }
 

@@ -4,10 +4,7 @@ import (
 	"errors"
 	"io"
 	nethttp "net/http"
-	"slices"
 	"strconv"
-
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
@@ -75,14 +72,6 @@ func (s *session) sendHead(h *http.Head) {
 	s.w.WriteHeader(h.Status)
 }
 
-// trailersOf are the fields that may come after a body. Those that say where a message ends, or who
-// may have it, count at its beginning only: who joins trailers with headers would believe them.
-func trailersOf(fields []http.Field) []http.Field {
-	return slices.DeleteFunc(slices.Clone(fields), func(f http.Field) bool {
-		return !httpguts.ValidTrailerHeader(nethttp.CanonicalHeaderKey(f.A))
-	})
-}
-
 func mayHaveBody(method string, status int) bool {
 	return method != nethttp.MethodHead && status != nethttp.StatusNoContent && status != nethttp.StatusNotModified
 }
@@ -102,7 +91,7 @@ func (s *session) sendBody() {
 			s.answer.Discard(len(b))
 			continue
 		case errors.Is(err, io.EOF):
-			for _, f := range trailersOf(s.answer.Trailers()) {
+			for _, f := range http.TrailersOf(s.answer.Trailers()) {
 				s.w.Header().Add(nethttp.TrailerPrefix+f.A, string(f.B))
 			}
 			s.written = true

@@ -58,7 +58,7 @@ func newPool(t *testing.T, guest string, settings runtime.HTTP) (p *Pool, open *
 			if err != nil {
 				return nil, nil, err
 			}
-			host, err := command.NewHost(context.Background(), wasi.Config{Mounts: []wasi.Mount{{Host: root, Guest: "/"}}})
+			host, err := command.NewHost(context.Background(), wasi.Config{Mounts: []wasi.Mount{{Host: root, Guest: "/"}}}, nil)
 			if err != nil {
 				return nil, nil, err
 			}

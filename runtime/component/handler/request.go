@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	nethttp "net/http"
-	"strings"
 	"sync"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/httpserver"
@@ -19,52 +18,13 @@ func (s *session) fill() {
 	if r.TLS != nil {
 		e.Scheme = "https"
 	}
-	e.Headers = fieldsOf(r.Header)
+	e.Headers = http.FieldsOf(r.Header)
 	e.Answer = &s.answer
 	s.answer.Memory, s.answer.Lazy = s.pool.cfg.Memory, true
 	if r.Body != nil && r.Body != nethttp.NoBody {
 		s.body = &http.Pipe{Memory: s.pool.cfg.Memory, Begin: s.beginBody}
 		e.Body = s.body
 	}
-}
-
-// fieldsOf returns the fields of a header that are a guest's.
-func fieldsOf(h nethttp.Header) []http.Field {
-	n := 0
-	for _, values := range h {
-		n += len(values)
-	}
-	fields := make([]http.Field, 0, n)
-	for name, values := range h {
-		name = lower(name)
-		if http.IsForbidden(name) {
-			continue
-		}
-		for _, v := range values {
-			fields = append(fields, http.Field{A: name, B: []byte(v)})
-		}
-	}
-	return fields
-}
-
-// lowered are names as net/http has them, and as guests expect them.
-var lowered = func() map[string]string {
-	all := map[string]string{}
-	for _, name := range []string{
-		"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Content-Encoding", "Content-Length",
-		"Content-Type", "Cookie", "Date", "Etag", "Expect", "If-Match", "If-Modified-Since", "If-None-Match", "Origin", "Range", "Referer",
-		"Te", "Trailer", "Traceparent", "Tracestate", "User-Agent", "X-Forwarded-For", "X-Forwarded-Proto", "X-Request-Id",
-	} {
-		all[name] = strings.ToLower(name)
-	}
-	return all
-}()
-
-func lower(name string) string {
-	if l, ok := lowered[name]; ok {
-		return l
-	}
-	return strings.ToLower(name)
 }
 
 // reading is the reading of a request's body, which begins when the guest first wants bytes. That
@@ -123,7 +83,7 @@ func (s *session) readBody(done chan<- struct{}) {
 		s.body.Commit(n)
 		switch {
 		case errors.Is(err, io.EOF):
-			s.body.End(trailersOf(fieldsOf(s.r.Trailer)), nil)
+			s.body.End(http.TrailersOf(http.FieldsOf(s.r.Trailer)), nil)
 			return
 		case err != nil:
 			s.body.End(nil, bodyError(err))

@@ -18,7 +18,9 @@ var (
 	// ErrNoResponse is why a guest that gave none has no response.
 	ErrNoResponse = errors.New("the guest gave no response")
 	// ErrIncomplete is the end of a body that the guest did not finish.
-	ErrIncomplete = errors.New("the guest did not finish the body of its response")
+	ErrIncomplete = errors.New("the guest did not finish the body of its message")
+	// ErrUnsent is why a body is for no one: the guest did not send its request, or may not.
+	ErrUnsent = errors.New("the request was not sent")
 )
 
 // Errors of bodies that a server ends: for End of a request's body, and for Close of an answer.

@@ -384,3 +384,10 @@ func (p *Pipe) Free() {
 	call(space)
 	call(gone)
 }
+
+// empty reports whether the body has ended without an error, a byte and a trailer.
+func (p *Pipe) empty() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.n == 0 && len(p.trailers) == 0 && errors.Is(p.end, io.EOF)
+}

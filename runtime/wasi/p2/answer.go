@@ -109,20 +109,6 @@ func (r *outgoingResponse) Drop() {
 	r.message.Drop()
 }
 
-const (
-	noLength  = -1 // there is no header content-length
-	badLength = -2 // there is one that no body can have
-)
-
-// length is the number of bytes that the response's headers say.
-func (r *outgoingResponse) length() int64 {
-	length, err := http.ContentLength(r.headers.Entries())
-	if err != nil {
-		return badLength
-	}
-	return length
-}
-
 // bodiless reports whether a response may have the length of a body that it does not have: it
 // answers HEAD, or says that something has not changed (RFC 9110, 8.6).
 func (r *outgoingResponse) bodiless(e *http.Exchange) bool {
@@ -191,7 +177,7 @@ func (web) OutgoingBodyFinish(_ context.Context, b bindings.OutgoingBody, traile
 	err := body.of.finish(list)
 	body.Drop()
 	if err != nil {
-		return codeOf(err, bindings.HTTPErrorCodeConnectionWriteTimeout)
+		return body.of.code(err)
 	}
 	return nil
 }

@@ -24,6 +24,8 @@ type Host struct {
 	held [kinds]int // resources of each kind
 	web  http.Room
 
+	sender *http.Sender // nil if the guest can send no request
+
 	exchange *http.Exchange // that the guest answers, or answered last
 	early    int            // bytes of bodies whose response is not given yet
 
@@ -44,10 +46,14 @@ func New(ctx context.Context, g *wasi.Guest) *Host {
 		Poll: polls{h}, Preopens: preopens{h}, Filesystem: filesystem{},
 		InstanceNetwork: network{h}, Network: networkErrors{}, IPNameLookup: network{h},
 		TCPCreateSocket: network{h}, UDPCreateSocket: network{h},
-		OutgoingHandler: outgoing{}, HTTP: web{h},
+		OutgoingHandler: web{h}, HTTP: web{h},
 	}
 	return h
 }
+
+// SendBy has the guest's HTTP requests sent. Without it they are denied. It is called before the
+// guest runs.
+func (h *Host) SendBy(s *http.Sender) { h.sender = s }
 
 // Begin implements bindings.Guest.
 func (h *Host) Begin(*canon.Call) context.Context { return h.ctx }

@@ -8,20 +8,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
-// outgoing has the functions of wasi:http/outgoing-handler. A guest has no network, so no request
-// is sent.
-type outgoing struct{}
-
-// Handle implements bindings.OutgoingHandlerHost. It owns the request and the options.
-func (outgoing) Handle(_ context.Context, r bindings.OutgoingRequest, o typed.Option[bindings.RequestOptions]) (bindings.FutureIncomingResponse, error) {
-	r.Drop()
-	if o.Is {
-		o.Value.Drop()
-	}
-	return nil, bindings.HTTPErrorCode{Case: bindings.HTTPErrorCodeHTTPRequestDenied}
-}
-
-// web has the functions of wasi:http/types. The guest sends no request, so it gets no response.
+// web has the functions of wasi:http/types.
 type web struct{ host *Host }
 
 // NewOutgoingRequest implements bindings.HTTPHost. It owns the headers.
@@ -80,6 +67,20 @@ func (m *message) body(of *outflow) (bindings.OutgoingBody, error) {
 	return &outgoingBody{of: of}, nil
 }
 
+const (
+	noLength  = -1 // there is no header content-length
+	badLength = -2 // there is one that no body can have
+)
+
+// length is the number of bytes that the headers say.
+func (m *message) length() int64 {
+	length, err := http.ContentLength(m.headers.Entries())
+	if err != nil {
+		return badLength
+	}
+	return length
+}
+
 // outgoingRequest is the resource outgoing-request of wasi:http.
 type outgoingRequest struct {
 	message
@@ -90,16 +91,18 @@ type outgoingRequest struct {
 	texts     http.Texts
 }
 
-// Drop implements typed.Resource.
+// Drop implements typed.Resource. Without its request, what is written to a body is for no one.
 func (r *outgoingRequest) Drop() {
+	if r.out != nil && r.out.early {
+		r.out.stop(http.ErrUnsent)
+	}
 	r.texts.Drop()
 	r.message.Drop()
 }
 
-// Body implements bindings.OutgoingRequest. What is written to it goes nowhere, as the request is
-// not sent.
+// Body implements bindings.OutgoingRequest. A request has one body.
 func (r *outgoingRequest) Body(context.Context) (bindings.OutgoingBody, error) {
-	return r.body(&outflow{host: r.host, declared: noLength})
+	return r.body(&outflow{host: r.host, early: true, declared: r.length()})
 }
 
 // Method implements bindings.OutgoingRequest.

@@ -155,7 +155,7 @@ func TestRequests(t *testing.T) {
 	}
 	_, err = c.b.OutgoingHandler.Handle(c.ctx, r, typed.Some(options))
 	c.want("handle", err, bindings.HTTPErrorCode{Case: bindings.HTTPErrorCodeHTTPRequestDenied})
-	c.want("write", write(c.ctx, out, "text"), nil)
+	c.want("write", write(c.ctx, out, "text"), errClosed)
 	out.Drop()
 	c.want("finish", c.b.HTTP.OutgoingBodyFinish(c.ctx, body, typed.Option[bindings.Trailers]{}), nil)
 	seen.Drop()

@@ -124,14 +124,19 @@ func (r *incomingRequest) Headers(context.Context) (bindings.Headers, error) {
 
 // Consume implements bindings.IncomingRequest. A request has one body.
 func (r *incomingRequest) Consume(context.Context) (bindings.IncomingBody, error) {
-	if r.consumed {
+	return r.body.consume(&r.consumed)
+}
+
+// consume is the body of a message, which has one.
+func (f *inflow) consume(consumed *bool) (bindings.IncomingBody, error) {
+	if *consumed {
 		return nil, typed.ErrFailed
 	}
-	if err := r.host.web.Take(); err != nil {
+	if err := f.host.web.Take(); err != nil {
 		return nil, err
 	}
-	r.consumed = true
-	return &incomingBody{of: &r.body}, nil
+	*consumed = true
+	return &incomingBody{of: f}, nil
 }
 
 // incomingBody is the resource incoming-body of wasi:http.
@@ -235,7 +240,7 @@ func (f *futureTrailers) Get(context.Context) (got typed.Option[typed.Result[typ
 		return got, nil
 	}
 	if !http.Fits(list) {
-		result.Failed, result.Error = true, bindings.HTTPErrorCode{Case: bindings.HTTPErrorCodeHTTPRequestTrailerSectionSize}
+		result.Failed, result.Error = true, bindings.HTTPErrorCode{Case: f.of.trailerSize()}
 		return got, nil
 	}
 	trailers, err := resource(http.Received(&f.of.host.web, list))
@@ -243,12 +248,21 @@ func (f *futureTrailers) Get(context.Context) (got typed.Option[typed.Result[typ
 	return got, err
 }
 
-// inflow is where the bytes of a request's body come from. The body, its stream and its trailers
-// use it; when none of them is left, the server is told that nothing is read any more.
+// inflow is where the bytes of a received body come from. The body, its stream and its trailers use
+// it; when none of them is left, the other end is told that nothing is read any more.
 type inflow struct {
-	host  *Host
-	pipe  *http.Pipe // nil if there is no body
-	users int
+	host     *Host
+	pipe     *http.Pipe // nil if there is no body
+	users    int
+	response bool // it is that of a response
+}
+
+// trailerSize is the code of trailers that are too large.
+func (f *inflow) trailerSize() bindings.HTTPErrorCodeCase {
+	if f.response {
+		return bindings.HTTPErrorCodeHTTPResponseTrailerSectionSize
+	}
+	return bindings.HTTPErrorCodeHTTPRequestTrailerSectionSize
 }
 
 func (f *inflow) leave() {

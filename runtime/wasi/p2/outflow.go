@@ -7,19 +7,22 @@ import (
 	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http/client"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
 // outflow is where the bytes of a body go.
 //
-// A guest may write the body of a response before it gives the response, and only one of its
-// responses reaches the client. So the bytes wait here until then, and after that they go to the
-// exchange. The body of a request goes nowhere.
+// A guest may write the body of a message before it gives the message, and only one of its
+// responses reaches a client. So the bytes wait here until then, and after that they go to the
+// pipe.
 type outflow struct {
 	host     *Host
 	response *outgoingResponse // nil for the body of a request
-	early    bool              // the response is not given yet
+	early    bool              // the message is not given yet
 	kept     []byte            // what was written until then
-	exchange *http.Exchange    // what the response was given to
+	exchange *http.Exchange    // what a response was given to
+	pipe     *http.Pipe        // of the exchange, or of a request that is sent
 	declared int64             // how many bytes there have to be, or less than 0
 	written  uint64
 	trailers []field
@@ -29,8 +32,8 @@ type outflow struct {
 
 var (
 	// errEarly is the error of a guest that waits for room in a body that no one can read, as it has
-	// not given the response.
-	errEarly = errors.New("the body of a response is full before the response is given")
+	// not given the message.
+	errEarly = errors.New("the body of a message is full before the message is given")
 	errEnded = errors.New("the body has ended")
 )
 
@@ -41,15 +44,20 @@ func (o *outflow) room() (int, error) {
 		return 0, errEnded
 	case o.early:
 		return max(min(maxEarly-len(o.kept), maxAllEarly-o.host.early), 0), nil
-	case o.exchange == nil:
-		return maxWrite, nil
 	}
-	n, err := o.exchange.Answer.Room()
+	n, err := o.pipe.Room()
 	if n == 0 && err == nil {
-		o.exchange.Publish() // the guest may ask again and again, and not wait
-		n, err = o.exchange.Answer.Room()
+		o.publish() // the guest may ask again and again, and not wait
+		n, err = o.pipe.Room()
 	}
 	return n, err
+}
+
+// publish tells the other end of all that was written. It sees what goes to a server at once.
+func (o *outflow) publish() {
+	if o.exchange != nil {
+		o.exchange.Publish()
+	}
 }
 
 // Ready implements wasi.Signal.
@@ -58,11 +66,11 @@ func (o *outflow) Ready() bool {
 	return n > 0 || err != nil
 }
 
-// Notify implements wasi.Signal. Only the guest itself can make room in a body whose response it
-// has not given.
+// Notify implements wasi.Signal. Only the guest itself can make room in a body whose message it has
+// not given.
 func (o *outflow) Notify(tell func()) {
-	if o.exchange != nil {
-		o.exchange.Answer.OnSpace(tell)
+	if o.pipe != nil {
+		o.pipe.OnSpace(tell)
 	}
 }
 
@@ -78,8 +86,6 @@ func (o *outflow) write(ctx context.Context, p []byte) (n int, err error) {
 		o.stop(err)
 	case o.early:
 		n, err = o.keep(p)
-	case o.exchange == nil:
-		n = len(p)
 	default:
 		n, err = o.pass(ctx, p)
 	}
@@ -87,7 +93,7 @@ func (o *outflow) write(ctx context.Context, p []byte) (n int, err error) {
 	return n, err
 }
 
-// keep keeps some of the bytes until the response is given.
+// keep keeps some of the bytes until the message is given.
 func (o *outflow) keep(p []byte) (int, error) {
 	n, _ := o.room()
 	if n == 0 {
@@ -100,10 +106,10 @@ func (o *outflow) keep(p []byte) (int, error) {
 	return n, nil
 }
 
-// pass writes some of the bytes to the server.
+// pass writes some of the bytes to the other end.
 func (o *outflow) pass(ctx context.Context, p []byte) (int, error) {
 	for {
-		n, err := o.exchange.Answer.Write(p)
+		n, err := o.pipe.Write(p)
 		switch {
 		case n > 0: // the next write gets the error
 			return n, nil
@@ -127,7 +133,7 @@ const flushEvery = 2 * time.Millisecond
 func (o *outflow) flush() error {
 	if now := time.Now(); o.end == nil && o.exchange != nil && now.Sub(o.flushed) >= flushEvery {
 		o.flushed = now
-		o.exchange.Publish()
+		o.publish()
 	}
 	_, err := o.room()
 	return err
@@ -150,9 +156,9 @@ func (o *outflow) stop(why error) {
 	}
 	o.end = why
 	o.forget()
-	if o.exchange != nil {
-		o.exchange.Answer.End(nil, why)
-		o.exchange.Publish()
+	if o.pipe != nil {
+		o.pipe.End(nil, why)
+		o.publish()
 	}
 }
 
@@ -166,13 +172,13 @@ func (o *outflow) forget() {
 // client is gone.
 func (o *outflow) finish(trailers []field) error {
 	switch {
-	case errors.Is(o.end, http.ErrNoResponse), errors.Is(o.end, http.ErrAnswered):
+	case errors.Is(o.end, http.ErrNoResponse), errors.Is(o.end, http.ErrAnswered), errors.Is(o.end, http.ErrUnsent):
 		return nil
 	case o.end != nil:
 		return o.end
 	}
-	if o.exchange != nil {
-		if _, err := o.exchange.Answer.Room(); err != nil {
+	if o.pipe != nil {
+		if _, err := o.pipe.Room(); err != nil {
 			o.end = err
 			return nil
 		}
@@ -183,16 +189,25 @@ func (o *outflow) finish(trailers []field) error {
 		return err
 	}
 	o.end, o.trailers = io.EOF, trailers
-	if o.exchange != nil {
-		o.exchange.Answer.End(trailers, nil)
-		o.exchange.Publish()
+	if o.pipe != nil {
+		o.pipe.End(trailers, nil)
+		o.publish()
 	}
 	return nil
 }
 
+// code is the code of an error of finish.
+func (o *outflow) code(err error) bindings.HTTPErrorCode {
+	var size *http.SizeError
+	if o.response == nil && errors.As(err, &size) {
+		err = &client.Error{Code: client.RequestBodySize, Err: size}
+	}
+	return codeOf(err, bindings.HTTPErrorCodeConnectionWriteTimeout)
+}
+
 // complete returns an error if there are too few bytes.
 func (o *outflow) complete() error {
-	if o.declared < 0 || o.written == uint64(o.declared) || o.written == 0 && o.response.bodiless(o.exchange) {
+	if o.declared < 0 || o.written == uint64(o.declared) || o.response != nil && o.written == 0 && o.response.bodiless(o.exchange) {
 		return nil
 	}
 	return &http.SizeError{Declared: uint64(o.declared), Written: o.written}
@@ -204,7 +219,7 @@ func (o *outflow) answer(e *http.Exchange) error {
 	o.early = false
 	err := o.answerTo(e)
 	if err != nil {
-		o.exchange = nil // it may have the response of another body
+		o.exchange, o.pipe = nil, nil // they may have the response of another body
 		o.stop(err)
 	}
 	o.forget()
@@ -212,7 +227,7 @@ func (o *outflow) answer(e *http.Exchange) error {
 }
 
 func (o *outflow) answerTo(e *http.Exchange) error {
-	o.exchange = e
+	o.exchange, o.pipe = e, e.Answer
 	if o.end != nil {
 		err := o.end
 		if errors.Is(err, io.EOF) {
@@ -225,15 +240,34 @@ func (o *outflow) answerTo(e *http.Exchange) error {
 	if err := e.Respond(o.response.head()); err != nil {
 		return err
 	}
-	if n, err := e.Answer.Write(o.kept); n < len(o.kept) {
+	return o.pour()
+}
+
+// pour writes what was kept to the pipe.
+func (o *outflow) pour() error {
+	if n, err := o.pipe.Write(o.kept); n < len(o.kept) {
 		if wouldBlock(err) || err == nil {
-			err = http.ErrNoMemory // the pipe of an answer that begins has room for all of it
+			err = http.ErrNoMemory // the pipe of a message that begins has room for all of it
 		}
-		e.Answer.End(nil, err)
+		o.pipe.End(nil, err)
 		return err
 	}
 	if o.end != nil {
-		e.Answer.End(o.trailers, nil)
+		o.pipe.End(o.trailers, nil)
 	}
 	return nil
+}
+
+// send gives the request of the body to the pipe of one that is to be sent, with the bytes.
+func (o *outflow) send(pipe *http.Pipe) error {
+	o.early, o.pipe = false, pipe
+	defer o.forget()
+	if o.end != nil && !errors.Is(o.end, io.EOF) {
+		pipe.End(nil, o.end) // the request was not finished: who sends it says so
+		return nil
+	}
+	if o.end != nil && o.complete() != nil {
+		return o.complete()
+	}
+	return o.pour()
 }

@@ -30,6 +30,7 @@ type Host struct {
 	unsent int // bytes of datagrams that wait to be sent
 	web    http.Room
 
+	sender    *http.Sender                 // nil if the guest can send no request
 	exchanges map[*http.Exchange]*exchange // that have no end
 	// unpublished are exchanges with something that their servers were not told of. tell publishes
 	// it.
@@ -54,6 +55,10 @@ func New(ctx context.Context, g *wasi.Guest) *Host {
 	}
 	return h
 }
+
+// SendBy has the guest's HTTP requests sent. Without it they are denied. It is called before the
+// guest runs.
+func (h *Host) SendBy(s *http.Sender) { h.sender = s }
 
 // Begin implements bindings.Guest.
 func (h *Host) Begin(c *canon.Call) context.Context {

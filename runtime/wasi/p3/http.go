@@ -8,20 +8,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p3/bindings"
 )
 
-// web has the functions of wasi:http. The guest makes messages, and none is sent: it has no
-// network.
+// web has the functions of wasi:http.
 type web struct{ host *Host }
 
 var errHTTPDenied error = bindings.HTTPErrorCode{Case: bindings.HTTPErrorCodeHTTPRequestDenied}
 
-// Handle implements bindings.HandlerHost. It owns the request.
+// Handle implements bindings.HandlerHost. It owns the request. There is no other handler.
 func (web) Handle(_ context.Context, _ typed.Async[bindings.Response], r bindings.Request) (bindings.Response, error) {
-	r.Drop()
-	return nil, errHTTPDenied
-}
-
-// Send implements bindings.ClientHost. It owns the request.
-func (web) Send(_ context.Context, _ typed.Async[bindings.Response], r bindings.Request) (bindings.Response, error) {
 	r.Drop()
 	return nil, errHTTPDenied
 }
@@ -78,7 +71,7 @@ func (r *request) release() {
 func (r *request) GetMethod(context.Context) (bindings.Method, error) { return r.method, nil }
 
 // methods are the names of the cases of a method. The case other has none.
-var methods = [...]string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
+var methods = http.Methods
 
 // methodOf is the method of a name.
 func methodOf(name string) bindings.Method {

@@ -29,9 +29,9 @@ var (
 type message struct {
 	host    *Host
 	headers *http.Fields
-	// from is the exchange of a request that a server got, and nil of what a guest made. With it
+	// from is the body of a message that came from outside, and nil of what a guest made. With it
 	// there is nothing in the rest.
-	from *exchange
+	from *arrival
 
 	contents typed.Option[byteStream]
 	trailers trailerFuture
@@ -71,11 +71,37 @@ func (m *message) Drop() {
 // discard ends a message that the guest made: it was not sent, for a reason.
 func (m *message) discard(why error) {
 	m.release()
+	m.close()
+	m.sent.end(why)
+}
+
+// hasBody reports whether there may be bytes in the message.
+func (m *message) hasBody() bool {
+	if m.from != nil {
+		return m.from.pipe != nil
+	}
+	return m.contents.Is
+}
+
+// abandon ends a message that cannot be sent, whose other parts are released.
+func (m *message) abandon(why error) {
+	if m.from != nil {
+		m.release()
+		m.from.cut(nil)
+		return
+	}
+	m.discard(why)
+}
+
+// close ends the guest's streams of a message.
+func (m *message) close() {
+	if m.from != nil {
+		return
+	}
 	if m.contents.Is {
 		instance.ReadStream(m.host.x, m.contents.Value.Handle, instance.Codec[byte]{}).Close()
 	}
 	instance.ReadFuture(m.host.x, m.trailers.Handle, trailerCodec).Close()
-	m.sent.end(why)
 }
 
 // GetHeaders implements both messages.
