@@ -5,8 +5,8 @@
 // docs/conformance.md.
 //
 // Modules of preview 1 and components run alike. HTTP services are asked what their
-// .json file says. Programs of sockets are connected to. Programs that need servers to
-// connect to are left out.
+// .json file says. Programs of sockets are connected to, and the servers that a program sends
+// requests to are there.
 //
 // A program runs on a copy of the folder that it may write to, so that a run does not change the
 // suite.

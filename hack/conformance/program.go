@@ -27,6 +27,8 @@ type specification struct {
 	World      string      `json:"world"`
 	// Servers are what the program connects to.
 	Servers []json.RawMessage `json:"servers"`
+
+	env map[string]string // the addresses of the Servers
 }
 
 // sockets is the proposal of programs that need a network.
@@ -42,11 +44,7 @@ const service = "wasi:http/service"
 
 // lacks are the proposals that this host does not have, of those that the program needs.
 func (s specification) lacks() []string {
-	lacks := slices.DeleteFunc(slices.Clone(s.Proposals), func(p string) bool { return p == "http" || p == sockets })
-	if len(s.Servers) > 0 {
-		lacks = append(lacks, "outgoing requests")
-	}
-	return lacks
+	return slices.DeleteFunc(slices.Clone(s.Proposals), func(p string) bool { return p == "http" || p == sockets })
 }
 
 type operation struct {
@@ -113,6 +111,12 @@ func (r runner) program(ctx context.Context, file string) error {
 	defer func() { _ = os.RemoveAll(scratch) }()
 	ctx, cancel := context.WithTimeout(ctx, r.limit)
 	defer cancel()
+	env, stop, err := s.serve()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	s.env = env
 	return r.operate(ctx, file, scratch, s)
 }
 
@@ -182,11 +186,13 @@ func (r runner) arguments(file, scratch string, s specification, o operation) ([
 	if s.World == service {
 		args = append(args, "--listen", "127.0.0.1:0")
 	}
-	if s.networked(file) {
+	if s.networked(file) || len(s.env) > 0 {
 		args = append(args, "--egress", "*")
 	}
-	for _, name := range sortedKeys(o.Env) {
-		args = append(args, "--env", name+"="+o.Env[name])
+	for _, env := range []map[string]string{o.Env, s.env} {
+		for _, name := range sortedKeys(env) {
+			args = append(args, "--env", name+"="+env[name])
+		}
 	}
 	share := func(dir, guest string) error {
 		to := filepath.Join(scratch, filepath.Base(dir))

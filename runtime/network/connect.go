@@ -20,16 +20,7 @@ func (n *Network) Connect(p runtime.Protocol, to netip.AddrPort) (wasi.Route, er
 	if n.Own(t.at.Addr()) {
 		return n.within(t)
 	}
-	route, err := n.route(t, false)
-	return zoned(route, to), err
-}
-
-// zoned is a route with the zone that the target had, which only link-local addresses need.
-func zoned(route wasi.Route, to netip.AddrPort) wasi.Route {
-	if a := route.To.Addr(); a == to.Addr().WithZone("") && (a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast()) {
-		route.To = to
-	}
-	return route
+	return n.route(t, false)
 }
 
 // meant is the target that the guest means: its pod's address for a loopback address.
@@ -55,8 +46,7 @@ func (n *Network) within(t target) (wasi.Route, error) {
 }
 
 // route is the way to a target that is not the guest's own pod. A resolver's questions need no
-// permission of the lists of egress, and those that leave the cluster come from the node: its name
-// servers may serve no others, or know no way to pods.
+// permission of the lists of egress.
 func (n *Network) route(t target, resolvers bool) (wasi.Route, error) {
 	names := n.found(t.at.Addr())
 	d := n.decide(t, names, resolvers)
@@ -67,9 +57,6 @@ func (n *Network) route(t target, resolvers bool) (wasi.Route, error) {
 		return wasi.Route{}, d.err
 	}
 	route := wasi.Route{To: d.to}
-	if d.byNode {
-		return route, nil
-	}
 	if n.own && !n.of(d.to.Addr()).IsValid() {
 		return wasi.Route{}, wasi.ErrNetworkUnreachable
 	}
@@ -86,7 +73,6 @@ func (n *Network) route(t target, resolvers bool) (wasi.Route, error) {
 type decision struct {
 	to      netip.AddrPort
 	local   bool // it is the address of a pod of this node
-	byNode  bool // a question that leaves the cluster
 	verdict egress.Verdict
 	err     error
 }
@@ -119,7 +105,6 @@ func (n *Network) decide(t target, names []egress.Found, resolvers bool) decisio
 		return d
 	}
 	d.local = c.sets.pods[d.to.Addr()] != nil
-	d.byNode = resolvers && d.to == t.at && !d.local && !c.sets.Cluster(d.to.Addr())
 	if !n.policiesAllow(t.protocol, d.to) {
 		return deny(byPolicy)
 	}

@@ -8,7 +8,7 @@
 // goHostCall's signature.
 extern int32_t goHostCall(uintptr_t handle, uint32_t index, uint8_t *memory, size_t size, uint64_t *args, size_t nargs);
 
-enum { MAX_PARAMS = 9 };
+enum { MAX_PARAMS = 10 };
 
 command_t *command_new(wasm_engine_t *engine, shared_t *g, uintptr_t handle, size_t functions, store_bounds_t bounds) {
 	command_t *c = calloc(1, sizeof *c + functions * sizeof(uint64_t));
@@ -51,7 +51,7 @@ static wasm_trap_t *host_call(void *env, wasmtime_caller_t *caller, wasmtime_val
 		size = wasmtime_memory_data_size(context, &c->memory);
 	}
 	if (n > MAX_PARAMS)
-		n = MAX_PARAMS; // room for the result: a function without parameters that has one gets n = 1; never more than 9
+		n = MAX_PARAMS; // room for the result: a function without parameters that has one gets n = 1; never more than 10
 	for (size_t i = 0; i < n; i++)
 		args[i] = (uint64_t)vals[i].i64;
 	int32_t result = goHostCall(c->store.handle, index, base, size, args, n);

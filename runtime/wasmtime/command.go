@@ -32,6 +32,7 @@ func (m *module) work(e *Engine, _ runtime.Spec, cfg wasi.Config, _ *stdio.Outpu
 		return nil, err
 	}
 	h.wasi = host
+	host.SendBy(h.client())
 	return &moduleCommand{engine: e, module: m, hosted: h}, nil
 }
 
@@ -40,6 +41,7 @@ func (c *moduleCommand) resident() bool { return true }
 
 // run implements work.
 func (c *moduleCommand) run(pays payer, started func()) (ending, error) {
+	c.hosted.pay(pays.account)
 	s, err := newStore(c.engine.native, c.hosted, pays.account)
 	if err != nil {
 		return ending{}, err
@@ -85,6 +87,7 @@ func (c *moduleCommand) sample() {
 	// memory as ended.
 	c.used.Memory = max(c.store.memory(), wasmPage)
 	c.used.Traffic = runtime.Traffic(c.hosted.wasi.Traffic())
+	c.hosted.addRequests(&c.used)
 }
 
 // stats implements work.

@@ -25,9 +25,9 @@ func (p *program) takes(spec runtime.Spec) int {
 // check implements unit.
 func (p *program) check(limit int64) error { return p.plan.needs.check(limit) }
 
-var errListens = errors.New("a component cannot be given listening sockets: only a core module (WASI preview 1) can; with --egress=* it opens its own")
+var errListens = errors.New("a component cannot be given listening sockets: only a core module (WASI preview 1) can")
 
-// listens implements unit. Components of WASI 0.2 and 0.3 open their sockets themselves.
+// listens implements unit. WASI 0.2 and 0.3 open their sockets themselves, which is denied so far.
 func (p *program) listens() bool { return false }
 
 // work implements unit.
@@ -41,7 +41,7 @@ func (p *program) work(e *Engine, spec runtime.Spec, cfg wasi.Config, out *stdio
 	case len(spec.Listen) > 0 && spec.Of.Pod == "": // a pod's ports only say what it may listen on
 		return nil, errListens
 	}
-	host, err := command.NewHost(h.ctx, cfg)
+	host, err := command.NewHost(h.ctx, cfg, h.client())
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +67,7 @@ func (c *componentCommand) resident() bool { return true }
 
 // run implements work.
 func (c *componentCommand) run(pays payer, started func()) (ending, error) {
+	c.hosted.pay(pays.account)
 	beside, _ := pays.beside.(*componentCommand)
 	m, err := c.engine.newMachine(c.program.plan, c.hosted, pays.account, beside != nil && beside.program == c.program)
 	if err != nil {
@@ -134,6 +135,7 @@ func (c *componentCommand) sample() {
 	c.used.CPU, c.used.Throttled = c.machine.shared.cpu(), c.hosted.pace.Throttled()
 	c.used.Memory = max(c.machine.shared.memory(), wasmPage) // as of a module
 	c.used.Traffic = runtime.Traffic(c.host.Traffic())
+	c.hosted.addRequests(&c.used)
 }
 
 // stats implements work.

@@ -99,6 +99,7 @@ func (c *componentHandler) resident() bool { return false }
 // run implements work.
 func (c *componentHandler) run(pays payer, started func()) (ending, error) {
 	c.bodies.account = pays.account
+	c.hosted.pay(pays.account)
 	pool := handler.New(handler.Config{
 		Program: c.program.command, Settings: c.spec.HTTP, Make: c.make, Memory: &c.bodies,
 		Ended: c.tell, Failed: c.tellFailed,
@@ -164,7 +165,7 @@ func (c *componentHandler) make(number uint64) (handler.Machine, *command.Host, 
 	}
 	m.out, m.err = c.lines.Stdout(prefix), c.lines.Stderr(prefix)
 	cfg.Stdout, cfg.Stderr = m.out, m.err
-	host, err := command.NewHost(ctx, cfg)
+	host, err := command.NewHost(ctx, cfg, c.hosted.client())
 	if err != nil {
 		cancel()
 		c.giveBack()
@@ -289,6 +290,7 @@ func (c *componentHandler) stats() runtime.Stats {
 	c.pool.AddTo(&http)
 	s.HTTP = &http
 	s.Traffic.Received, s.Traffic.Sent = http.Received, http.Sent
+	c.hosted.addRequests(&s)
 	return s
 }
 

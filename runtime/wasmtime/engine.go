@@ -21,6 +21,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/network"
 	"github.com/krustlet-go/krustlet-wasi/runtime/spans"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http/client"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/admission"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/processor"
 )
@@ -36,6 +37,7 @@ type Engine struct {
 	priority       processor.Priority // of the process
 	slots          *admission.Slots   // for guests, and for running starts
 	files          *wasi.Files        // for files that guests open
+	requests       *client.Stock      // of HTTP that guests send
 	network        *network.Cluster   // decides what guests may in the network
 	openLog        openLog            // logfile.Create, except in tests
 	calls          *calls
@@ -106,6 +108,7 @@ func New(cfg Config) (*Engine, error) {
 		priority: priority,
 		slots:    newSlots(cfg),
 		files:    guestFiles(),
+		requests: client.NewStock(maxRequests),
 		network:  cfg.Network,
 		native:   native,
 		pool:     pool,

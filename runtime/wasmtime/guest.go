@@ -75,12 +75,13 @@ func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, u unit) (*
 	ctx, cancel := context.WithCancel(context.Background())
 	out := stdio.NewOutput(ctx, output, spec.Log != "", streams)
 	stdin, in := stdio.OpenInput(ctx, spec, streams.Stdin)
-	h := &hosted{ctx: ctx, pace: processor.NewPace(e.turns, spec.CPULimit)}
+	h := &hosted{ctx: ctx, pace: processor.NewPace(e.turns, spec.CPULimit), requests: joins.requests, owns: joins.own}
 	w, err := e.newWork(u, spec, in, out, h, joins)
 	if err != nil {
 		cancel()
 		out.Close()
 		stdin.Close()
+		joins.endRequests()
 		joins.leave()
 		own.close()
 		return nil, errors.Join(err, output.Close())
@@ -300,6 +301,7 @@ func (g *guest) discard() error {
 	g.out.Close()
 	g.cancel()
 	g.stdin.Close()
+	g.network.endRequests()
 	g.account.close()
 	err := errors.Join(g.work.close(), g.output.Close())
 	g.network.leave()

@@ -116,7 +116,7 @@ func TestNetworkBesideARun(t *testing.T) {
 	r.says("sleeping")
 	run := e.networkOf(t.Name())
 	joins, err := e.joinNetwork(runtime.Spec{Of: runtime.Origin{Pod: "u1", Beside: t.Name()}})
-	if err != nil || run == nil || joins.Network != run {
+	if err != nil || run == nil || joins.Network != run.Network || joins.requests != run.requests {
 		t.Fatalf("the command has the network %p, %v; the run has %p", joins, err, run)
 	}
 	joins.leave() // the command ends, and the run goes on

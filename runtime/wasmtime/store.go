@@ -10,6 +10,8 @@ import (
 
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/http/client"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/processor"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
@@ -22,6 +24,31 @@ type hosted struct {
 	wasi  *preview1.Guest // nil for a component
 	pace  *processor.Pace
 	ended error // why a host call ended the guest; not for a component
+
+	requests *requests // of the run, or nil in tests
+	owns     bool      // the requests are the guest's own, and not those of the run beside it
+}
+
+// client is what sends the guest's requests, or nil.
+func (h *hosted) client() *client.Client {
+	if h.requests == nil {
+		return nil
+	}
+	return h.requests.Client
+}
+
+// pay says from which account the requests' memory is taken.
+func (h *hosted) pay(a *account) {
+	if h.owns {
+		h.requests.memory.pay(a)
+	}
+}
+
+// addRequests adds what the requests have used, if they are the guest's own.
+func (h *hosted) addRequests(s *runtime.Stats) {
+	if h.owns {
+		h.requests.addTo(s)
+	}
 }
 
 // store is the store of a command in a core module, with its instance. All methods but addCalls are

@@ -1,6 +1,9 @@
 package preview1
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Module is the module name from which preview 1's functions are imported.
 const Module = "wasi_snapshot_preview1"
@@ -14,8 +17,9 @@ const (
 	I64
 )
 
-// MaxParams is the largest number of parameters of a function in the table (path_open).
-const MaxParams = 9
+// MaxParams is the largest number of parameters of a function in the table: that of req of
+// ExperimentalHTTP.
+const MaxParams = 10
 
 // Function is a function of the host that modules may import.
 type Function struct {
@@ -28,8 +32,9 @@ type Function struct {
 	Call func(ctx context.Context, g *Guest, mem []byte, args []uint64) (Errno, error)
 }
 
-// Functions is the table of all functions of preview 1. Every call returns them in the same order.
-func Functions() []Function { return functions }
+// Functions is the table of all functions: those of preview 1, and of ExperimentalHTTP. Every call
+// returns them in the same order.
+func Functions() []Function { return slices.Concat(functions, experimental) }
 
 // call is a function of the table. outcome translates its error.
 type call func(ctx context.Context, g *Guest, m memory, a arguments) error

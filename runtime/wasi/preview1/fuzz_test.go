@@ -124,7 +124,7 @@ func FuzzOneCall(f *testing.F) {
 			return
 		}
 		w, _ := hostileWorld(t)
-		all := []uint64{a, b, c, d, e, a, b, c, d}
+		all := []uint64{a, b, c, d, e, a, b, c, d, e}
 		_, _ = fn.Call(killed(), w.g, mem, all[:len(fn.Params)])
 	})
 }

@@ -18,6 +18,7 @@ type Guest struct {
 	fds       fdTable
 	buffers   [][]byte // of the current call; kept to reuse its memory
 	polling   polling  // kept to reuse its memory
+	sessions  sessions
 }
 
 // New makes a guest. It owns cfg.Listeners, even if it fails.
@@ -48,7 +49,10 @@ func New(cfg wasi.Config) (*Guest, error) {
 }
 
 // Close closes everything that the guest has open. The guest must have ended.
-func (g *Guest) Close() error { return errors.Join(g.fds.closeAll(), g.Guest.Close()) }
+func (g *Guest) Close() error {
+	g.sessions.close()
+	return errors.Join(g.fds.closeAll(), g.Guest.Close())
+}
 
 // environment is the guest's environment, with the variables for what preview 1 has no function
 // for.

@@ -27,6 +27,9 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: NoResult is %v", f.Name, f.NoResult)
 		}
 	}
+	for _, f := range experimental {
+		delete(names, f.Name)
+	}
 	if len(names) != 46 {
 		t.Errorf("%d functions", len(names))
 	}
@@ -87,7 +90,8 @@ func TestNoEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := strings.ReplaceAll(string(out), "github.com/krustlet-go/krustlet-wasi/runtime/wasi\n", ""); strings.Contains(s, "krustlet") || strings.Contains(s, "wasmtime") || strings.Contains(s, "cgo") {
+	ours := strings.NewReplacer("github.com/krustlet-go/krustlet-wasi/runtime/wasi\n", "", "github.com/krustlet-go/krustlet-wasi/runtime/wasi/http/client\n", "")
+	if s := ours.Replace(string(out)); strings.Contains(s, "krustlet") || strings.Contains(s, "wasmtime") || strings.Contains(s, "cgo") {
 		t.Errorf("imports:\n%s", s)
 	}
 }
