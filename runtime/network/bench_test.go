@@ -144,3 +144,24 @@ func BenchmarkReview(b *testing.B) {
 		n.review()
 	}
 }
+
+// BenchmarkNew: what a guest's Network costs, with a list of its own of 1,000 entries or none.
+func BenchmarkNew(b *testing.B) {
+	list := ""
+	for i := range 1000 {
+		list += fmt.Sprintf("host%d.example.com:443 ", i)
+	}
+	for name, list := range map[string]string{"short list": "a.example cluster", "1,000 entries": list} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			c := newCluster(b, large())
+			for i := 0; b.Loop(); i++ {
+				n, err := c.New("other", ofPod(fmt.Sprint(list, i, ".example"), "*"))
+				if err != nil {
+					b.Fatal(err)
+				}
+				n.Close()
+			}
+		})
+	}
+}

@@ -56,6 +56,9 @@ func (n *Network) route(t target, resolvers bool) (wasi.Route, error) {
 	if d.err != nil {
 		return wasi.Route{}, d.err
 	}
+	if t.protocol == runtime.UDP && d.to != t.at {
+		n.led(t, d.to)
+	}
 	route := wasi.Route{To: d.to}
 	if n.own && !n.of(d.to.Addr()).IsValid() {
 		return wasi.Route{}, wasi.ErrNetworkUnreachable

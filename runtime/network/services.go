@@ -136,6 +136,36 @@ func (s *services) has(name string, endpoint netip.AddrPort) bool {
 	return false
 }
 
+// leads reports whether a port of a Service has the endpoint.
+func (s *services) leads(to target, endpoint netip.AddrPort) bool {
+	port := s.ports[to]
+	return port != nil && slices.Contains(port.endpoints, endpoint)
+}
+
+// maxLed bounds the endpoints of datagrams for which it is remembered which Service has led to
+// them: from the decision to the watch.
+const maxLed = 64
+
+// led notes that a Service leads datagrams of the guest to an endpoint.
+func (n *Network) led(service target, endpoint netip.AddrPort) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, known := n.leads[endpoint]; !known && len(n.leads) >= maxLed {
+		clear(n.leads)
+	}
+	n.leads[endpoint] = service
+}
+
+// ledBy is the Service that has led to the endpoint, or zero. The caller holds the mutex.
+func (n *Network) ledBy(p runtime.Protocol, endpoint netip.AddrPort) target {
+	if p != runtime.UDP {
+		return target{}
+	}
+	service := n.leads[endpoint]
+	delete(n.leads, endpoint)
+	return service
+}
+
 // choose returns one of the endpoints, of which there is at least one.
 func (p *servicePort) choose() netip.AddrPort { return p.endpoints[rand.IntN(len(p.endpoints))] }
 

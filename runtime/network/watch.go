@@ -21,6 +21,7 @@ type watch struct {
 	protocol      runtime.Protocol
 	local, remote netip.AddrPort
 	outgoing      bool
+	service       target // by which a guest's datagrams go to the endpoint; zero if by none
 	cut           func()
 	once          sync.Once
 }
@@ -36,11 +37,12 @@ func (n *Network) Watch(p runtime.Protocol, local, remote netip.AddrPort, outgoi
 	n.watches[w] = struct{}{}
 	if outgoing {
 		n.hold(w.remote.Addr())
+		w.service = n.ledBy(p, w.remote)
 	}
 	n.mu.Unlock()
 	// The rules may have changed since the connection was decided on.
 	n.cluster.mu.RLock()
-	stays := n.stays(p, w.local, w.remote, outgoing)
+	stays := n.stays(w)
 	n.cluster.mu.RUnlock()
 	if !stays {
 		n.cluster.reviews.run(func() { n.end(w) })
@@ -69,17 +71,20 @@ func (n *Network) end(w *watch) {
 
 // stays reports whether a connection that exists is allowed now. The lists of egress are not asked
 // again, except for what is closed by the ceilings, because they do not change while a guest runs.
-// The caller holds the Cluster's lock.
-func (n *Network) stays(p runtime.Protocol, local, remote netip.AddrPort, outgoing bool) bool {
+// Connections of TCP to an endpoint go on when their Service has lost it, as with kube-proxy;
+// datagrams are to go to another. The caller holds the Cluster's lock.
+func (n *Network) stays(w *watch) bool {
 	switch c := n.cluster; {
-	case n.Own(remote.Addr()):
+	case w.service != target{} && !c.services.leads(w.service, w.remote):
+		return false
+	case n.Own(w.remote.Addr()):
 		return true
-	case !outgoing:
-		return n.entersByPolicy(p, local, remote)
-	case !n.policiesAllow(p, remote):
+	case !w.outgoing:
+		return n.entersByPolicy(w.protocol, w.local, w.remote)
+	case !n.policiesAllow(w.protocol, w.remote):
 		return false
 	default:
-		return !n.policy.Closed(remote, c.sets) || c.services.has(trusted, remote)
+		return !n.policy.Closed(w.remote, c.sets) || c.services.has(trusted, w.remote)
 	}
 }
 
@@ -97,7 +102,7 @@ func (n *Network) review() {
 		var forbidden []*watch
 		n.cluster.mu.RLock()
 		for _, w := range step {
-			if !n.stays(w.protocol, w.local, w.remote, w.outgoing) {
+			if !n.stays(w) {
 				forbidden = append(forbidden, w)
 			}
 		}

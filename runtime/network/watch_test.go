@@ -86,6 +86,43 @@ func TestCut(t *testing.T) {
 	})
 }
 
+// TestEndpointsOfDatagrams: when a Service loses an endpoint, its datagrams go to another one.
+// Connections of TCP go on.
+func TestEndpointsOfDatagrams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := service("ns/dns", "10.96.0.10", 53, "10.244.9.9:53")
+		dns.Ports = append(dns.Ports, dns.Ports[0])
+		dns.Ports[1].Protocol = runtime.UDP
+		c := newCluster(t, known(), ofServices(dns))
+		n := newNetwork(t, c, "uid", ofPod("cluster", "*"))
+		for _, p := range []runtime.Protocol{runtime.TCP, runtime.UDP} {
+			route, err := n.Connect(p, at("10.96.0.10:53"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cut := false
+			n.Watch(p, at("10.244.3.5:4321"), route.To, true, func() { cut = true })
+			n.Watch(p, at("10.244.3.5:4322"), at("10.244.9.9:53"), true, func() { t.Error("what goes to the pod itself is cut") })
+			changed := service("ns/dns", "10.96.0.10", 53, "10.244.9.10:53")
+			changed.Ports = append(changed.Ports, changed.Ports[0])
+			changed.Ports[1].Protocol = runtime.UDP
+			c.Apply(ofServices(changed))
+			time.Sleep(200 * time.Millisecond)
+			synctest.Wait()
+			if cut != (p == runtime.UDP) {
+				t.Errorf("%s is cut: %v", p, cut)
+			}
+			c.Apply(ofServices(dns))
+		}
+		for i := range uint16(3 * maxLed) {
+			n.led(target{}, netip.AddrPortFrom(ip("10.244.9.9"), i))
+		}
+		if len(n.leads) > maxLed {
+			t.Errorf("%d endpoints are remembered", len(n.leads))
+		}
+	})
+}
+
 // TestCutDuringManyUpdates: updates without a pause do not put off a cut.
 func TestCutDuringManyUpdates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
