@@ -45,6 +45,8 @@ type Config struct {
 	// Pressure decides which conditions of the node are true because the machine is short of
 	// something. Nil: a Pressure with the default thresholds.
 	Pressure *Pressure
+	// Conditions are further conditions of the Node. It is called before each report. It may be nil.
+	Conditions func() []corev1.NodeCondition
 	// Images lists the images on the node, the largest first. It is called before each report, from
 	// one goroutine. Nil: the Node has no list of images.
 	Images func() []corev1.ContainerImage

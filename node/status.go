@@ -46,6 +46,11 @@ func buildStatus(cfg Config, m machine, notReady error, now time.Time, old *core
 	for _, c := range conditions(cfg.Pressure.conditions(m, now), notReady) {
 		setCondition(&status, c, now)
 	}
+	if cfg.Conditions != nil {
+		for _, c := range cfg.Conditions() {
+			setCondition(&status, c, now)
+		}
+	}
 	if cfg.Images != nil {
 		status.Images = reported(cfg.Images())
 	}

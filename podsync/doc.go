@@ -19,6 +19,7 @@
 //	volumes.go      volumes: their updates, mounts and limits
 //	addresses.go    addresses of pods
 //	guestnetwork.go what guests have of the network
+//	denials.go      events about what the network refuses
 //	hostports.go    ports of the node that lead to pods
 //	probes.go       probes and hooks
 //	exec.go         commands beside a container's run

@@ -24,6 +24,11 @@ type Cluster interface {
 	// do not wait.
 	SetPod(pod *corev1.Pod)
 	DeletePod(uid types.UID)
+	// SetService and DeleteService tell of the Services of the cluster, and ServicesListed that all
+	// of the first list were told.
+	SetService(s *corev1.Service)
+	DeleteService(s *corev1.Service)
+	ServicesListed()
 	// Await waits until the rules of the network are complete, so that guests of the pod can start.
 	// The pod connects to something if connects is set. The error says what is missing.
 	Await(ctx context.Context, connects bool) error

@@ -123,6 +123,7 @@ type Manager struct {
 	synced  chan struct{} // closed when all pods of the first list are known
 	loops   podLoops
 	found   foundRuns
+	denials denials
 }
 
 // New makes a Manager. It does nothing before Run.
@@ -141,7 +142,7 @@ func New(settings Settings) *Manager {
 	m.network.pool.Keep("", []netip.Addr{m.Address})
 	m.eviction.Settings, m.eviction.loops = &m.Settings, &m.loops
 	m.classes = newClasses(m.Client, m.loops.nudge, m.Log.Named("runtimeclasses"))
-	m.services = newServices(m.Client, m.Log.Named("services"))
+	m.services = newServices(m.Client, m.Cluster, m.Log.Named("services"))
 	return m
 }
 
@@ -185,6 +186,7 @@ func (m *Manager) Run(ctx context.Context) error {
 			m.Log.Error("cannot watch the RuntimeClasses", zap.Error(err))
 		}
 	})
+	loops.Go(func() { m.services.tellListed(ctx) })
 	loops.Go(func() {
 		if err := m.services.Run(ctx); err != nil {
 			m.Log.Error("cannot watch the Services", zap.Error(err))
@@ -231,6 +233,7 @@ func (m *Manager) set(ctx context.Context, loops *sync.WaitGroup, pod *corev1.Po
 		m.network.pool.Release(string(pod.UID))
 		m.closePorts(pod)
 		m.loops.remove(pod.UID)
+		m.denials.forget(pod.UID)
 		if m.Cluster != nil && ctx.Err() == nil { // the guests of an agent that ends keep their rules
 			m.Cluster.DeletePod(pod.UID)
 		}

@@ -18,11 +18,12 @@ import (
 // services are the cluster's Services.
 type services struct {
 	*informer.Informer[*corev1.Service]
+	cluster Cluster // nil: no other part needs them
 }
 
 // newServices makes the informer of the cluster's Services. The environment of containers names
-// them.
-func newServices(client kubernetes.Interface, log *zap.Logger) services {
+// them, and cluster leads connections to them, unless it is nil.
+func newServices(client kubernetes.Interface, cluster Cluster, log *zap.Logger) services {
 	all := client.CoreV1().Services(metav1.NamespaceAll)
 	source := informer.ListWatch[*corev1.Service]{
 		List: func(ctx context.Context, opts metav1.ListOptions) ([]*corev1.Service, metav1.ListMeta, error) {
@@ -36,8 +37,19 @@ func newServices(client kubernetes.Interface, log *zap.Logger) services {
 			return all.Watch(ctx, opts)
 		},
 	}
-	nothing := informer.Handler[*corev1.Service]{Set: func(_, _ *corev1.Service) {}, Delete: func(*corev1.Service) {}}
-	return services{informer.New(source, nothing, log)}
+	handler := informer.Handler[*corev1.Service]{Set: func(_, _ *corev1.Service) {}, Delete: func(*corev1.Service) {}}
+	if cluster != nil {
+		handler.Set = func(_, s *corev1.Service) { cluster.SetService(s) }
+		handler.Delete = cluster.DeleteService
+	}
+	return services{informer.New(source, handler, log), cluster}
+}
+
+// tellListed tells when the first list is there.
+func (s services) tellListed(ctx context.Context) {
+	if s.cluster != nil && s.WaitForSync(ctx) == nil {
+		s.cluster.ServicesListed()
+	}
 }
 
 // servicesWait is how long a container waits for the first list of Services, before it reports an

@@ -53,6 +53,7 @@ type agent struct {
 	images    *registry.Store
 	keys      *credentials.Source
 	workers   *pool.Pool
+	network   *clusterNetwork
 	ports     *hostport.Node
 	pressure  *node.Pressure
 	pods      *podsync.Manager
@@ -92,7 +93,8 @@ func runAgent(ctx context.Context, cfg config.Config, stdout io.Writer, log *zap
 	if a.serving, err = tlsbootstrap.NewServing(bootstrap, a.client); err != nil {
 		return err
 	}
-	if a.workers, closeWorkers, err = newWorkers(ctx, cfg, a.measures.runtime, a.tracer, log); err != nil {
+	a.network = newClusterNetwork(cfg, a.client, log)
+	if a.workers, closeWorkers, err = newWorkers(ctx, cfg, a.network, a.measures.runtime, a.tracer, log); err != nil {
 		return err
 	}
 	defer closeWorkers()
@@ -109,6 +111,7 @@ func runAgent(ctx context.Context, cfg config.Config, stdout io.Writer, log *zap
 	if a.pods, err = a.newPods(); err != nil {
 		return err
 	}
+	a.network.pods.Store(a.pods)
 	if a.collector, err = a.newCollector(); err != nil {
 		return err
 	}
@@ -132,6 +135,7 @@ func runAgent(ctx context.Context, cfg config.Config, stdout io.Writer, log *zap
 		waitFor(ctx, a.pods.Synced(), nodePatience)
 		return self.Run(ctx)
 	})
+	parts.Go(func() error { a.network.Run(ctx); return nil })
 	parts.Go(func() error { return a.pods.Run(ctx) })
 	parts.Go(func() error { a.ports.Run(ctx); return nil })
 	parts.Go(func() error { return a.measures.disks.Run(ctx) })
@@ -224,6 +228,7 @@ func (a *agent) newPods() (*podsync.Manager, error) {
 
 		EgressLimit:   a.cfg.EgressLimit,
 		DefaultEgress: a.cfg.DefaultEgress,
+		Cluster:       a.network,
 
 		ContainerLogMaxSize:  a.cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: a.cfg.ContainerLogMaxFiles,
@@ -261,6 +266,7 @@ func (a *agent) newNode() (*node.Node, error) {
 		DeclaredFeatures: []string{kubeletapi.FeatureWebSockets, life.FeatureRestartAll},
 		Ready:            a.pods.Ready,
 		Pressure:         a.pressure,
+		Conditions:       a.network.Conditions,
 		Images:           func() []corev1.ContainerImage { return imagesOfNode(a.images, a.log) },
 	}, a.client, a.events, a.log.Named("node"))
 }

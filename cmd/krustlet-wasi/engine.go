@@ -21,7 +21,7 @@ import (
 // cannot reach it.
 //
 // close does not end guests and workers.
-func newWorkers(ctx context.Context, cfg config.Config, counts *metrics.Runtime, tracer trace.Tracer, log *zap.Logger) (workers *pool.Pool, close func(), err error) {
+func newWorkers(ctx context.Context, cfg config.Config, network pool.Network, counts *metrics.Runtime, tracer trace.Tracer, log *zap.Logger) (workers *pool.Pool, close func(), err error) {
 	if err := confine.HideSelf(); err != nil {
 		log.Warn("other processes of this user may read the agent's memory", zap.Error(err))
 	}
@@ -58,6 +58,7 @@ func newWorkers(ctx context.Context, cfg config.Config, counts *metrics.Runtime,
 		Shards:   cfg.Workers,
 		Compiler: tracedCompiler{compiler, tracer},
 		Started:  counts.Started,
+		Network:  network,
 		Groups:   newControlGroups(cfg.DataDir, log),
 		Log:      log.Named("workers"),
 	})

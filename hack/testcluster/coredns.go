@@ -70,13 +70,21 @@ test:%[2]d {
 // of its own until the test ends. It knows the cluster's Services below cluster.local, and lines of
 // a hosts file with names below test. There are no other names. Port 0 means any; only root may
 // have port 53, which resolv.conf means.
-func (c *Cluster) StartCoreDNS(t testing.TB, port int, hosts ...string) netip.AddrPort {
+func (c *Cluster) StartCoreDNS(t testing.TB, port uint16, hosts ...string) netip.AddrPort {
 	t.Helper()
-	dir, account := t.TempDir(), "coredns-"+strings.ReplaceAll(randomHost(), ".", "-")
-	address := fmt.Sprintf("127.%d.%s", 1+os.Getpid()%19, randomHost())
+	address := netip.MustParseAddr(fmt.Sprintf("127.%d.%s", 1+os.Getpid()%19, randomHost()))
 	if port == 0 {
 		port = freePort(t, address)
 	}
+	at := netip.AddrPortFrom(address, port)
+	c.StartCoreDNSAt(t, at, hosts...)
+	return at
+}
+
+// StartCoreDNSAt is StartCoreDNS with an address that the machine has.
+func (c *Cluster) StartCoreDNSAt(t testing.TB, at netip.AddrPort, hosts ...string) {
+	t.Helper()
+	dir, account := t.TempDir(), "coredns-"+strings.ReplaceAll(randomHost(), ".", "-")
 	manifest := filepath.Join(dir, "coredns.yaml")
 	if err := os.WriteFile(manifest, fmt.Appendf(nil, coreDNSManifest, account), 0o600); err != nil {
 		t.Fatalf("testcluster: %v", err)
@@ -87,14 +95,12 @@ func (c *Cluster) StartCoreDNS(t testing.TB, port int, hosts ...string) netip.Ad
 		c.Kubectl(t, "delete", "--ignore-not-found", "-n", "kube-system", "serviceaccount", account)
 	})
 	corefile := filepath.Join(dir, "Corefile")
-	text := fmt.Sprintf(coreDNSCorefile, address, port, c.accountKubeconfig(t, dir, "kube-system", account), strings.Join(hosts, "\n"))
+	text := fmt.Sprintf(coreDNSCorefile, at.Addr(), at.Port(), c.accountKubeconfig(t, dir, "kube-system", account), strings.Join(hosts, "\n"))
 	if err := os.WriteFile(corefile, []byte(text), 0o600); err != nil {
 		t.Fatalf("testcluster: %v", err)
 	}
 	said := startBeside(t, "coredns", exec.Command(filepath.Join(Root(), "bin", "coredns"), "-conf", corefile))
-	at := netip.AddrPortFrom(netip.MustParseAddr(address), uint16(port))
 	awaitName(t, at, "kubernetes.default.svc.cluster.local", said)
-	return at
 }
 
 // AwaitName waits until a name server knows a name, such as that of a Service that was just made.
@@ -122,14 +128,14 @@ func awaitName(t testing.TB, at netip.AddrPort, name string, said *tail) {
 }
 
 // freePort is a port of an address that is free for UDP and TCP.
-func freePort(t testing.TB, address string) int {
+func freePort(t testing.TB, address netip.Addr) uint16 {
 	t.Helper()
-	listener, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
+	listener, err := net.Listen("tcp", netip.AddrPortFrom(address, 0).String())
 	if err != nil {
 		t.Fatalf("testcluster: %v", err)
 	}
 	defer listener.Close() //nolint:errcheck // it has taken no connection
-	return listener.Addr().(*net.TCPAddr).Port
+	return listener.Addr().(*net.TCPAddr).AddrPort().Port()
 }
 
 // startBeside runs a program of bin beside the cluster until the test ends. It returns the end of

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
 // Pods are the metrics of pods, from their start to their end. Names, labels and buckets are the
@@ -26,6 +28,8 @@ type Pods struct {
 	OOMKills            prometheus.Counter
 	DroppedSpans        prometheus.Counter
 	Evictions           *prometheus.CounterVec // by eviction_signal
+
+	denied *prometheus.CounterVec // by by, direction and result
 
 	ImageVolumes      prometheus.Counter
 	ImageMounts       prometheus.Counter
@@ -81,6 +85,9 @@ func NewPods() *Pods {
 
 	p.Evictions = counters("kubelet_evictions", "Pods that were evicted because the node was short of something.", "eviction_signal")
 
+	p.denied = counters("krustlet_wasi_network_denied_total",
+		"Connections, datagrams and lookups of guests that were refused, or would have been without an audit.", "by", "direction", "result")
+
 	p.ImageVolumes = counter("kubelet_image_volume_requested_total", "Volumes with images that starting containers asked for.")
 	p.ImageMounts = counter("kubelet_image_volume_mounted_succeed_total", "Mounts of such volumes that were made.")
 	p.ImageMountsFailed = counter("kubelet_image_volume_mounted_errors_total", "Mounts of such volumes that could not be made.")
@@ -99,6 +106,24 @@ func (p *Pods) Operation(name string, began time.Time, err error) {
 	if err != nil {
 		p.operationErrors.WithLabelValues(name).Inc()
 	}
+}
+
+// Denied counts what the network has refused.
+func (p *Pods) Denied(d runtime.Denial) {
+	by, direction, result := "egress", "egress", "denied"
+	switch d.By {
+	case runtime.ByLimit:
+		by = "limit"
+	case runtime.ByPolicy:
+		by = "policy"
+	}
+	if d.Ingress {
+		direction = "ingress"
+	}
+	if d.Audited {
+		result = "audited"
+	}
+	p.denied.WithLabelValues(by, direction, result).Add(float64(d.Times))
 }
 
 // Pulled counts a pulled image, by its size in bytes.

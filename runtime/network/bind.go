@@ -10,9 +10,10 @@ import (
 // maxPrivate bounds the sockets that listen at loopback addresses.
 const maxPrivate = 1024
 
-// plainAddress is an address in the form that is compared: not an IPv4-mapped one.
+// plainAddress is an address in the form that is compared: not an IPv4-mapped one, and without a
+// zone.
 func plainAddress(a netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	return netip.AddrPortFrom(a.Addr().WithZone("").Unmap(), a.Port())
 }
 
 // of is the guest's own address of the family of another.
@@ -25,20 +26,19 @@ func (n *Network) of(a netip.Addr) netip.Addr {
 
 // Own implements wasi.Network.
 func (n *Network) Own(a netip.Addr) bool {
-	a = a.Unmap()
+	a = a.WithZone("").Unmap()
 	return n.own && a.IsValid() && (a == n.four || a == n.six)
 }
 
 // Bind implements wasi.Network.
 func (n *Network) Bind(p runtime.Protocol, address netip.AddrPort, listen bool) (netip.AddrPort, error) {
-	address = plainAddress(address)
 	switch {
 	case n.machine:
-		return address, nil
+		return netip.AddrPortFrom(address.Addr().Unmap(), address.Port()), nil
 	case n.own:
-		return n.bindOwn(p, address, listen)
+		return n.bindOwn(p, plainAddress(address), listen)
 	}
-	return n.bindShared(p, address, listen)
+	return n.bindShared(p, plainAddress(address), listen)
 }
 
 // bindOwn is Bind for a guest whose pod has an address of its own.

@@ -20,7 +20,16 @@ func (n *Network) Connect(p runtime.Protocol, to netip.AddrPort) (wasi.Route, er
 	if n.Own(t.at.Addr()) {
 		return n.within(t)
 	}
-	return n.route(t, false)
+	route, err := n.route(t, false)
+	return zoned(route, to), err
+}
+
+// zoned is a route with the zone that the target had, which only link-local addresses need.
+func zoned(route wasi.Route, to netip.AddrPort) wasi.Route {
+	if a := route.To.Addr(); a == to.Addr().WithZone("") && (a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast()) {
+		route.To = to
+	}
+	return route
 }
 
 // meant is the target that the guest means: its pod's address for a loopback address.
@@ -46,7 +55,8 @@ func (n *Network) within(t target) (wasi.Route, error) {
 }
 
 // route is the way to a target that is not the guest's own pod. A resolver's questions need no
-// permission of the lists of egress.
+// permission of the lists of egress, and those that leave the cluster come from the node: its name
+// servers may serve no others, or know no way to pods.
 func (n *Network) route(t target, resolvers bool) (wasi.Route, error) {
 	names := n.found(t.at.Addr())
 	d := n.decide(t, names, resolvers)
@@ -60,6 +70,9 @@ func (n *Network) route(t target, resolvers bool) (wasi.Route, error) {
 		n.led(t, d.to)
 	}
 	route := wasi.Route{To: d.to}
+	if d.byNode {
+		return route, nil
+	}
 	if n.own && !n.of(d.to.Addr()).IsValid() {
 		return wasi.Route{}, wasi.ErrNetworkUnreachable
 	}
@@ -76,6 +89,7 @@ func (n *Network) route(t target, resolvers bool) (wasi.Route, error) {
 type decision struct {
 	to      netip.AddrPort
 	local   bool // it is the address of a pod of this node
+	byNode  bool // a question that leaves the cluster
 	verdict egress.Verdict
 	err     error
 }
@@ -108,6 +122,7 @@ func (n *Network) decide(t target, names []egress.Found, resolvers bool) decisio
 		return d
 	}
 	d.local = c.sets.pods[d.to.Addr()] != nil
+	d.byNode = resolvers && d.to == t.at && !d.local && !c.sets.Cluster(d.to.Addr())
 	if !n.policiesAllow(t.protocol, d.to) {
 		return deny(byPolicy)
 	}

@@ -218,6 +218,7 @@ func (n *Network) dialServer(ctx context.Context, p runtime.Protocol, to netip.A
 	if err != nil {
 		return nil, err
 	}
+	route = zoned(route, to)
 	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		if !route.From.Is6() {
 			return nil

@@ -242,3 +242,24 @@ func TestServers(t *testing.T) {
 		t.Error("a NetworkPolicy forbids all, and a server is asked")
 	}
 }
+
+// TestServersAreAskedBy: servers of the cluster are asked by the pod, as NetworkPolicies at their
+// end expect, and those of the node by the node: they may serve no others.
+func TestServersAreAskedBy(t *testing.T) {
+	pod := netip.AddrFrom4([4]byte{127, 77, 1, 5})
+	c := newCluster(t, runtime.NetworkUpdate{Reset: true, Sets: []runtime.AddressSet{
+		{Name: runtime.NodeSet, Add: prefixes("127.0.0.1")}, {Name: runtime.ClusterSet, Add: prefixes("127.77.0.53")},
+	}})
+	n := newNetwork(t, c, "uid", runtime.Network{Addresses: []netip.Addr{pod}, Own: true})
+	for server, want := range map[string]netip.Addr{"127.0.0.53:53": ip("127.0.0.1"), "127.77.0.53:53": pod} {
+		conn, err := n.dialServer(t.Context(), runtime.UDP, at(server)) // nothing is sent
+		if err != nil {
+			t.Errorf("%s: %v", server, err)
+			continue
+		}
+		if got := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr(); got != want {
+			t.Errorf("%s is asked by %s, want %s", server, got, want)
+		}
+		conn.Close()
+	}
+}

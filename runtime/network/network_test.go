@@ -261,3 +261,47 @@ func TestMistakes(t *testing.T) {
 		t.Errorf("the cluster keeps %d lists, %d networks, %d pods", len(c.lists.known), len(c.networks), len(c.pods))
 	}
 }
+
+// TestZones: a zone leads around nothing, and link-local addresses keep theirs.
+func TestZones(t *testing.T) {
+	c := newCluster(t, known(), runtime.NetworkUpdate{Pods: []runtime.PodRules{{Pod: "other", Addresses: []netip.Addr{ip("fd00:3::6")}, Ingress: &runtime.Rules{}}}})
+	n := newNetwork(t, c, "uid", ofPod("*", "* fe80::/64"))
+	for to, want := range map[string]error{
+		"[fd00:3::6%1]:80": wasi.ErrAccess, "[fd00:7::10%lo]:80": wasi.ErrAccess, "[ff02::1%1]:80": wasi.ErrAccess, "[fe81::1%1]:80": wasi.ErrAccess,
+		"[2001:db8::1%x]:80": nil, "[fd00:3::5%1]:80": nil, "[::1%lo]:80": nil, "[fe80::7%1]:80": nil,
+	} {
+		route, err := n.Connect(runtime.TCP, at(to))
+		wants(t, to, err, want)
+		if zone := route.To.Addr().Zone(); (zone != "") != (to == "[fe80::7%1]:80") {
+			t.Errorf("%s leads to %s", to, route.To)
+		}
+	}
+}
+
+// FuzzConnect: with the default ceiling, no address leads to what it closes, nor to a pod that does
+// not want it.
+func FuzzConnect(f *testing.F) {
+	f.Add(ip("::ffff:127.0.0.1").AsSlice(), uint16(80), "")
+	f.Add(ip("fd00:7::10").AsSlice(), uint16(80), "1")
+	f.Add(ip("10.244.3.6").AsSlice(), uint16(80), "")
+	f.Add(ip("10.96.0.40").AsSlice(), uint16(80), "")
+	f.Fuzz(func(t *testing.T, bytes []byte, port uint16, zone string) {
+		a, ok := netip.AddrFromSlice(bytes)
+		if !ok {
+			return
+		}
+		c := newCluster(t, known(), ofServices(service("ns/node", "10.96.0.40", 80, "192.0.2.10:10250")), runtime.NetworkUpdate{
+			Pods: []runtime.PodRules{{Pod: "other", Addresses: []netip.Addr{ip("10.244.3.6"), ip("fd00:3::6")}, Ingress: &runtime.Rules{}}},
+		})
+		n := newNetwork(t, c, "uid", ofPod("*", "*"))
+		route, err := n.Connect(runtime.UDP, netip.AddrPortFrom(a.WithZone(zone), port))
+		if err != nil {
+			return
+		}
+		to := route.To.Addr()
+		if own := n.Own(to); to.Is4In6() || to.IsLoopback() || to.IsUnspecified() || to.IsMulticast() || to.IsLinkLocalUnicast() ||
+			!own && c.sets.node.Contains(to) || to == ip("fd00:3::6") || route.From != n.of(to) {
+			t.Errorf("%s%%%s leads from %s to %s", a, zone, route.From, route.To)
+		}
+	})
+}

@@ -25,9 +25,9 @@ func (p *program) takes(spec runtime.Spec) int {
 // check implements unit.
 func (p *program) check(limit int64) error { return p.plan.needs.check(limit) }
 
-var errListens = errors.New("a component cannot be given listening sockets: only a core module (WASI preview 1) can")
+var errListens = errors.New("a component cannot be given listening sockets: only a core module (WASI preview 1) can; with --egress=* it opens its own")
 
-// listens implements unit. WASI 0.2 and 0.3 open their sockets themselves, which is denied so far.
+// listens implements unit. Components of WASI 0.2 and 0.3 open their sockets themselves.
 func (p *program) listens() bool { return false }
 
 // work implements unit.
