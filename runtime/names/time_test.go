@@ -85,6 +85,36 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// TestSlowAnswer: a server that sends a byte each second does not get more time than one that sends
+// none.
+func TestSlowAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var serving sync.WaitGroup
+		defer serving.Wait()
+		r := New(Settings{
+			Names: runtime.Names{Servers: serversOf(1), Attempts: 1, TCP: true}, NoIPv6: true,
+			Dial: func(context.Context, runtime.Protocol, netip.AddrPort) (net.Conn, error) {
+				here, there := net.Pipe()
+				serving.Go(func() {
+					defer there.Close()
+					if _, err := there.Read(make([]byte, 512)); err != nil {
+						return
+					}
+					for _, err := there.Write([]byte{0xff, 0xff}); err == nil; _, err = there.Write([]byte{0}) {
+						time.Sleep(time.Second)
+					}
+				})
+				return here, nil
+			},
+		})
+		begun := time.Now()
+		_, err := r.Lookup(t.Context(), "web")
+		if took := time.Since(begun); took != defaultTimeout || failed(err) != "no server answers" {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
+}
+
 // TestSlowFamily: what one family's server does not say in time does not cost the other's answer.
 func TestSlowFamily(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
