@@ -107,7 +107,7 @@ func runAgent(ctx context.Context, cfg config.Config, stdout io.Writer, log *zap
 	}
 	defer a.images.Close()
 	a.pressure = node.NewPressure(cfg.DataDir, cfg.EvictionHard, cfg.PressureTransition)
-	a.ports = hostport.New(cfg.NodeIP, a.files.hostPorts, log.Named("hostport"))
+	a.ports = hostport.New(cfg.NodeIP, a.files.hostPorts, a.network, log.Named("hostport"))
 	if a.pods, err = a.newPods(); err != nil {
 		return err
 	}
@@ -136,6 +136,7 @@ func runAgent(ctx context.Context, cfg config.Config, stdout io.Writer, log *zap
 		return self.Run(ctx)
 	})
 	parts.Go(func() error { a.network.Run(ctx); return nil })
+	parts.Go(func() error { a.network.review(ctx, a.ports.Review); return nil })
 	parts.Go(func() error { return a.pods.Run(ctx) })
 	parts.Go(func() error { a.ports.Run(ctx); return nil })
 	parts.Go(func() error { return a.measures.disks.Run(ctx) })

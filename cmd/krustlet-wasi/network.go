@@ -1,15 +1,19 @@
 package main
 
 import (
+	"context"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/podsync/clusternet"
+	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 )
@@ -24,6 +28,7 @@ type clusterNetwork struct {
 var (
 	_ pool.Network    = (*clusterNetwork)(nil)
 	_ podsync.Cluster = (*clusterNetwork)(nil)
+	_ hostport.Guard  = (*clusterNetwork)(nil)
 )
 
 func newClusterNetwork(cfg config.Config, client kubernetes.Interface, log *zap.Logger) *clusterNetwork {
@@ -37,6 +42,43 @@ func newClusterNetwork(cfg config.Config, client kubernetes.Interface, log *zap.
 		Services:      cfg.Services == config.ServicesByHost,
 		Log:           log.Named("network"),
 	})}
+}
+
+// admitPatience is how long a client of a port of the node waits for the first complete rules.
+const admitPatience = 10 * time.Second
+
+// Admit implements hostport.Guard.
+func (n *clusterNetwork) Admit(ctx context.Context, pod string, client netip.Addr, to netip.AddrPort) bool {
+	ctx, cancel := context.WithTimeout(ctx, admitPatience)
+	defer cancel()
+	if n.Await(ctx, false) != nil {
+		return false
+	}
+	allowed := n.Admits(pod, client, to)
+	if !allowed {
+		n.Denied([]runtime.PodDenial{{Pod: pod, Denial: runtime.Denial{Target: client.String(), Ingress: true, By: runtime.ByPolicy, Times: 1}}})
+	}
+	return allowed
+}
+
+// Admits implements hostport.Guard.
+func (n *clusterNetwork) Admits(pod string, client netip.Addr, to netip.AddrPort) bool {
+	return n.Cluster.Admits(types.UID(pod), client, to.Port())
+}
+
+// review calls cut after each change of the complete rules, until ctx ends.
+func (n *clusterNetwork) review(ctx context.Context, cut func()) {
+	for {
+		changed := n.Changed()
+		if n.State() > 0 {
+			cut()
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Denied implements pool.Network.

@@ -374,6 +374,26 @@ func (c *Cluster) lacks(connects bool) error {
 	return nil
 }
 
+// Admits reports whether a pod of this node may get a connection of TCP from an address. Before the
+// rules are complete, it may not. The node's own addresses always may.
+func (c *Cluster) Admits(uid types.UID, from netip.Addr, port uint16) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tell()
+	if c.state.number == 0 {
+		return false
+	}
+	_, node := c.machine[single(from)]
+	return node || c.index.Admits(uid, from.Unmap(), port)
+}
+
+// Changed returns a channel that is closed when the rules have changed.
+func (c *Cluster) Changed() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state.more
+}
+
 // Namespace implements podsync.Cluster.
 func (c *Cluster) Namespace(name string) *corev1.Namespace {
 	c.mu.Lock()

@@ -11,6 +11,9 @@
 // pod's own address. While Run runs, the Node also listens at addresses that the machine gets
 // later.
 //
+// A Guard may refuse clients, and have connections cut. Without it, NetworkPolicies would not hold
+// here: to the pod, a forwarded connection seems to come from the machine itself.
+//
 // Nothing outlives the Node: when Run returns or the process exits, its sockets and connections are
 // closed. When a pod is closed, its sockets are closed at once, so that other pods can have the
 // ports. Its connections get a moment to end by themselves, because the pod may just have sent its

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -25,7 +26,7 @@ const (
 
 // accept forwards the connections of a listener until the listener is closed. Each connection takes
 // one slot of each kind.
-func (n *Node) accept(ctx context.Context, l *net.TCPListener, to string, slots ...chan struct{}) {
+func (n *Node) accept(ctx context.Context, l *net.TCPListener, p *pod, to netip.AddrPort, slots ...chan struct{}) {
 	for {
 		client, err := l.AcceptTCP()
 		if errors.Is(err, net.ErrClosed) {
@@ -50,7 +51,7 @@ func (n *Node) accept(ctx context.Context, l *net.TCPListener, to string, slots 
 					<-s
 				}
 			}()
-			forward(ctx, client, to)
+			n.admit(ctx, client, p, to)
 		})
 	}
 }

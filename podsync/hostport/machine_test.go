@@ -22,7 +22,7 @@ func TestNewAddress(t *testing.T) {
 		return
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	n := New(netip.MustParseAddr("127.5.5.5"), 80, zap.NewNop())
+	n := New(netip.MustParseAddr("127.5.5.5"), 80, nil, zap.NewNop())
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()

@@ -45,17 +45,30 @@ type Node struct {
 	machine func() ([]netip.Addr, error) // the addresses of the machine
 	slots   chan struct{}                // holds a token for each connection
 	tasks   sync.WaitGroup
+	guard   Guard // nil: all clients are welcome
 
 	mu    sync.Mutex
 	ended bool
 	pods  map[string]*pod
 }
 
+// Guard decides which clients may connect to a pod. The pod itself cannot decide that, because
+// forwarded connections seem to come from the machine. Its methods may be called by any goroutine.
+type Guard interface {
+	// Admit decides on a new connection. It may wait until the rules are known, or ctx ends.
+	Admit(ctx context.Context, pod string, client netip.Addr, to netip.AddrPort) bool
+	// Admits decides on a connection that there is. It does not wait.
+	Admits(pod string, client netip.Addr, to netip.AddrPort) bool
+}
+
 // New makes the Node of a machine. address is an address of the machine, even if no interface has
 // it. connections is the largest number of connections at one time. Each costs two open files.
-func New(address netip.Addr, connections int, log *zap.Logger) *Node {
+// guard may be nil.
+func New(address netip.Addr, connections int, guard Guard, log *zap.Logger) *Node {
 	machine := func() ([]netip.Addr, error) { return interfaceAddresses(address) }
-	return newNode(machine, connections, log)
+	n := newNode(machine, connections, log)
+	n.guard = guard
+	return n
 }
 
 func newNode(machine func() ([]netip.Addr, error), connections int, log *zap.Logger) *Node {
@@ -64,12 +77,14 @@ func newNode(machine func() ([]netip.Addr, error), connections int, log *zap.Log
 
 // pod has the listeners and connections of one pod.
 type pod struct {
+	uid   string
 	ports []Port
 	open  map[netip.AddrPort]*net.TCPListener // guarded by Node.mu
 	slots chan struct{}
 	each  map[uint16]chan struct{} // the slots of each port
 	begin func(l *net.TCPListener, to netip.AddrPort)
 	end   context.CancelFunc // ends the pod's connections
+	live  connections
 }
 
 // Open listens for a pod at all its ports. If that fails, it listens at none and returns the error.
@@ -82,10 +97,10 @@ func (n *Node) Open(of string, ports []Port) error {
 		return ErrEnded
 	}
 	ctx, end := context.WithCancel(context.Background())
-	p := &pod{ports: ports, open: map[netip.AddrPort]*net.TCPListener{}, slots: make(chan struct{}, max(1, cap(n.slots)/podShare)), end: end}
+	p := &pod{uid: of, ports: ports, open: map[netip.AddrPort]*net.TCPListener{}, slots: make(chan struct{}, max(1, cap(n.slots)/podShare)), end: end}
 	p.each = shares(ports, cap(p.slots))
 	p.begin = func(l *net.TCPListener, to netip.AddrPort) {
-		n.tasks.Go(func() { n.accept(ctx, l, to.String(), p.each[portOf(l)], p.slots, n.slots) })
+		n.tasks.Go(func() { n.accept(ctx, l, p, to, p.each[portOf(l)], p.slots, n.slots) })
 	}
 	if errs := n.listen(p); len(errs) > 0 {
 		p.closeListeners()

@@ -297,6 +297,33 @@ func (x *Index) Rules(uid types.UID) runtime.PodRules {
 	return runtime.PodRules{Pod: string(uid)}
 }
 
+// Admits reports whether a pod of this node may get a connection of TCP from an address, after
+// Prepare. It is for connections that the agent forwards, as no worker sees where they come from.
+func (x *Index) Admits(uid types.UID, from netip.Addr, port uint16) bool {
+	l := x.local[uid]
+	if l == nil || l.rules.Ingress == nil || slices.Contains(l.IPs, from) {
+		return true
+	}
+	return slices.ContainsFunc(l.rules.Ingress.List, func(r runtime.Rule) bool {
+		at := len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, func(p runtime.PortRange) bool {
+			return p.Protocol == runtime.TCP && p.First <= port && port <= p.Last
+		})
+		return at && (r.Any || x.inSets(l, r.Sets, from) || slices.ContainsFunc(r.Blocks, func(b runtime.Block) bool {
+			return b.Prefix.Contains(from) && !slices.ContainsFunc(b.Except, func(p netip.Prefix) bool { return p.Contains(from) })
+		}))
+	})
+}
+
+// inSets reports whether an address is in one of some sets that a pod's rules need.
+func (x *Index) inSets(l *localPod, names []string, a netip.Addr) bool {
+	for key := range l.sets {
+		if x.sets[key].members[a] > 0 && slices.Contains(names, key.name()) {
+			return true
+		}
+	}
+	return false
+}
+
 // Take returns what has changed since the last call, after Prepare. changed reports whether there
 // is anything.
 func (x *Index) Take() (u runtime.NetworkUpdate, changed bool) {
