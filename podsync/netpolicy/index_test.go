@@ -390,7 +390,7 @@ func fits(ports []networkingv1.NetworkPolicyPort, target *Pod, port uint16) bool
 // the one that got each change, and one that was told everything at the end.
 func FuzzIndex(f *testing.F) {
 	random := rand.New(rand.NewPCG(1, 2)) // the same scripts in each run
-	for range 20 {
+	for range 10 {
 		script := make([]byte, 240)
 		for i := range script {
 			script[i] = byte(random.UintN(256))
