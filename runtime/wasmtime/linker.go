@@ -6,8 +6,11 @@ import "C"
 
 import (
 	"fmt"
+	"maps"
 	goruntime "runtime"
 	"runtime/debug"
+	"slices"
+	"sync"
 	"unsafe"
 
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
@@ -18,25 +21,87 @@ import (
 // hostCalls is the table of functions, by the index that store.c uses.
 var hostCalls = preview1.Functions()
 
-// linker holds the host functions that every module gets.
+// linker holds the host functions that modules get. A few names of functions have two meanings, of
+// which a module has one, by its parameters. An engine's linker has one function for a name, so
+// there is one for each choice that a module was seen to make.
 type linker struct {
-	native *C.wasmtime_linker_t
+	engine *wasmtimego.Engine
+
+	mu     sync.Mutex
+	native map[choice]*C.wasmtime_linker_t
 }
+
+// choice has a bit for each function in the table that is imported by the name of another one.
+type choice uint8
 
 func newLinker(e *wasmtimego.Engine) (*linker, error) {
-	l := &linker{native: C.wasmtime_linker_new(nativeEngine(e))}
-	for i, f := range hostCalls {
-		if err := l.define(i, f); err != nil {
-			l.close()
-			return nil, fmt.Errorf("defining %s.%s: %w", f.Module, f.Name, err)
-		}
-	}
-	goruntime.KeepAlive(e)
-	return l, nil
+	l := &linker{engine: e, native: map[choice]*C.wasmtime_linker_t{}}
+	_, err := l.of(0) // which most modules have
+	return l, err
 }
 
-func (l *linker) define(index int, f preview1.Function) error {
-	module, name := C.CString(f.Module), C.CString(f.Name)
+// of returns the engine's linker for a choice.
+func (l *linker) of(c choice) (*C.wasmtime_linker_t, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if native := l.native[c]; native != nil {
+		return native, nil
+	}
+	native := C.wasmtime_linker_new(nativeEngine(l.engine))
+	goruntime.KeepAlive(l.engine)
+	for _, i := range functionsFor(c) {
+		if err := define(native, i, hostCalls[i]); err != nil {
+			C.wasmtime_linker_delete(native)
+			return nil, fmt.Errorf("defining %s.%s: %w", hostCalls[i].Module, hostCalls[i].Name, err)
+		}
+	}
+	l.native[c] = native
+	return native, nil
+}
+
+// functionsFor are the indices of the functions for a choice.
+func functionsFor(c choice) []int {
+	type imported struct{ module, name string }
+	byImport, bit := map[imported]int{}, 0
+	for i, f := range hostCalls {
+		of := imported{f.Module, f.Import}
+		if f.Name == f.Import {
+			if _, other := byImport[of]; !other {
+				byImport[of] = i
+			}
+			continue
+		}
+		if c&(1<<bit) != 0 {
+			byImport[of] = i
+		}
+		bit++
+	}
+	return slices.Sorted(maps.Values(byImport))
+}
+
+// choiceOf is the choice of a module.
+func choiceOf(m *wasmtimego.Module) (c choice) {
+	params := map[string]int{}
+	for _, i := range m.Imports() {
+		if f := i.Type().FuncType(); f != nil && i.Name() != nil && i.Module() == preview1.Module {
+			params[*i.Name()] = len(f.Params())
+		}
+	}
+	bit := 0
+	for _, f := range hostCalls {
+		if f.Name == f.Import {
+			continue
+		}
+		if n, imported := params[f.Import]; imported && n == len(f.Params) {
+			c |= 1 << bit
+		}
+		bit++
+	}
+	return c
+}
+
+func define(native *C.wasmtime_linker_t, index int, f preview1.Function) error {
+	module, name := C.CString(f.Module), C.CString(f.Import)
 	defer C.free(unsafe.Pointer(module))
 	defer C.free(unsafe.Pointer(name))
 	var kinds [preview1.MaxParams]C.uint8_t
@@ -46,14 +111,18 @@ func (l *linker) define(index int, f preview1.Function) error {
 			kinds[i] = C.WASM_I64
 		}
 	}
-	return takeError(C.define_host_call(l.native, module, C.size_t(len(f.Module)), name, C.size_t(len(f.Name)),
+	return takeError(C.define_host_call(native, module, C.size_t(len(f.Module)), name, C.size_t(len(f.Import)),
 		&kinds[0], C.size_t(len(f.Params)), C.bool(!f.NoResult), C.uintptr_t(index)))
 }
 
 // prepare resolves a module's imports once, for all its instances.
 func (l *linker) prepare(m *wasmtimego.Module) (*prepared, error) {
 	var p prepared
-	err := takeError(C.wasmtime_linker_instantiate_pre(l.native, nativeModule(m), &p.native))
+	native, err := l.of(choiceOf(m))
+	if err != nil {
+		return nil, err
+	}
+	err = takeError(C.wasmtime_linker_instantiate_pre(native, nativeModule(m), &p.native))
 	goruntime.KeepAlive(m)
 	if err != nil {
 		return nil, err
@@ -61,7 +130,11 @@ func (l *linker) prepare(m *wasmtimego.Module) (*prepared, error) {
 	return &p, nil
 }
 
-func (l *linker) close() { C.wasmtime_linker_delete(l.native) }
+func (l *linker) close() {
+	for _, native := range l.native {
+		C.wasmtime_linker_delete(native)
+	}
+}
 
 // prepared is a module with its imports. It keeps the module's code in memory.
 type prepared struct {

@@ -110,7 +110,7 @@ func (m *module) checkCommand() error {
 	type function struct{ module, name string }
 	known := map[function]bool{}
 	for _, f := range hostCalls {
-		known[function{f.Module, f.Name}] = true
+		known[function{f.Module, f.Import}] = true
 	}
 	for _, i := range m.native.Imports() {
 		name := ""

@@ -170,25 +170,36 @@ func TestModulesThatCannotRun(t *testing.T) {
 	}
 }
 
-// TestEveryFunctionCanBeImported: a program never fails to start because a function is missing.
+// TestEveryFunctionCanBeImported: a program never fails to start because a function is missing. Two
+// programs have the two meanings of a name.
 func TestEveryFunctionCanBeImported(t *testing.T) {
-	var text strings.Builder
-	text.WriteString("(module ")
-	for i, f := range preview1.Functions() {
-		fmt.Fprintf(&text, `(import %q %q (func $f%d (param`, f.Module, f.Name, i)
-		for _, kind := range f.Params {
-			text.WriteString(map[preview1.Kind]string{preview1.I32: " i32", preview1.I64: " i64"}[kind])
+	e := newEngine(t)
+	for _, others := range []bool{false, true} {
+		var text strings.Builder
+		text.WriteString("(module ")
+		other := map[string]bool{}
+		for _, f := range preview1.Functions() {
+			other[f.Import] = other[f.Import] || f.Name != f.Import
 		}
-		text.WriteString(")")
-		if !f.NoResult {
-			text.WriteString(" (result i32)")
+		for i, f := range preview1.Functions() {
+			if other[f.Import] && others != (f.Name != f.Import) {
+				continue
+			}
+			fmt.Fprintf(&text, `(import %q %q (func $f%d (param`, f.Module, f.Import, i)
+			for _, kind := range f.Params {
+				text.WriteString(map[preview1.Kind]string{preview1.I32: " i32", preview1.I64: " i64"}[kind])
+			}
+			text.WriteString(")")
+			if !f.NoResult {
+				text.WriteString(" (result i32)")
+			}
+			text.WriteString("))\n")
 		}
-		text.WriteString("))\n")
-	}
-	text.WriteString(`(memory (export "memory") 1) (func (export "_start")))`)
-	r := start(t, newEngine(t), wat(t, text.String()), runtime.Spec{})
-	if exit := r.wait(); exit.Code != 0 {
-		t.Errorf("exit %+v", exit)
+		text.WriteString(`(memory (export "memory") 1) (func (export "_start")))`)
+		r := start(t, e, wat(t, text.String()), runtime.Spec{})
+		if exit := r.wait(); exit.Code != 0 {
+			t.Errorf("with other meanings %v: exit %+v", others, exit)
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ func commands() map[string]command {
 		"each":  each,
 		"cwd":   func([]string) error { dir, err := os.Getwd(); fmt.Println(dir); return err },
 	}
-	for _, more := range []map[string]command{fileCommands(), outputCommands()} {
+	for _, more := range []map[string]command{fileCommands(), outputCommands(), networkCommands()} {
 		for name, run := range more {
 			all[name] = run
 		}

@@ -16,12 +16,19 @@
 //
 // # Sockets
 //
-// Preview 1 cannot make sockets, so the guest gets listening ones at its start. Their descriptors
-// start at 3, and the directory "/" follows. LISTEN_FDS and LISTEN_FDNAMES (their ports) tell the
-// guest about them. fd_prestat_get returns a tag for them that differs from a directory's. So
-// wasi-libc, Go, Rust and Zig, which search for directories, continue the search after them. The
-// sockets are non-blocking for a guest that reads or sets their flags, as Go's runtime does. For
-// other guests sock_accept waits, as C programs expect.
+// The guest gets listening sockets at its start. Their descriptors start at 3, and the directory
+// "/" follows. LISTEN_FDS and LISTEN_FDNAMES (their ports) tell the guest about them.
+// fd_prestat_get returns a tag for them that differs from a directory's. So wasi-libc, Go, Rust and
+// Zig, which search for directories, continue the search after them. The sockets are non-blocking
+// for a guest that reads or sets their flags, as Go's runtime does. For other guests sock_accept
+// waits, as C programs expect.
+//
+// The specification has no function that makes a socket. Those that WasmEdge has added are here,
+// for guests with a network: sock_open and others, in both generations, with sock_getaddrinfo. A
+// function may have the name of another one and other parameters: Function.Import is what a module
+// imports, and the engine chooses by the parameters. An address is a pointer and a length, of 4, 16
+// or 128 bytes. What the network denies is ErrnoAcces. A lookup that fails has a number that
+// WasmEdge has added (77 to 87). Options are those of the host; the others are ErrnoNoprotoopt.
 //
 // # Rights
 //

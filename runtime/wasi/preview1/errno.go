@@ -49,6 +49,7 @@ const (
 	ErrnoNodev        Errno = 43
 	ErrnoNoent        Errno = 44
 	ErrnoNomem        Errno = 48
+	ErrnoNoprotoopt   Errno = 50
 	ErrnoNospc        Errno = 51
 	ErrnoNosys        Errno = 52
 	ErrnoNotconn      Errno = 53
@@ -67,6 +68,15 @@ const (
 	ErrnoTxtbsy       Errno = 74
 	ErrnoXdev         Errno = 75
 	ErrnoNotcapable   Errno = 76
+)
+
+// Error numbers of sock_getaddrinfo, which WasmEdge has added.
+const (
+	ErrnoAiagain   Errno = 78
+	ErrnoAifail    Errno = 80
+	ErrnoAifamily  Errno = 81
+	ErrnoAinoname  Errno = 84
+	ErrnoAiservice Errno = 85
 )
 
 // errnos translates the host's errors to preview 1's numbers.
@@ -132,6 +142,12 @@ var own = map[Errno]string{
 	ErrnoFault:      "bad address",
 	ErrnoNotsock:    "not a socket",
 	ErrnoNotcapable: "not capable",
+	ErrnoNoprotoopt: "no such option",
+	ErrnoAiagain:    "names cannot be looked up now",
+	ErrnoAifail:     "servers of names fail",
+	ErrnoAifamily:   "no such family of addresses",
+	ErrnoAinoname:   "no such name",
+	ErrnoAiservice:  "no such service",
 }
 
 // Error implements error.

@@ -50,7 +50,7 @@ var experimental = []Function{
 // experimentalFunction makes a row of the table. The error of run is one of the numbers above, or
 // ends the guest.
 func experimentalFunction(name string, params int, run call) Function {
-	f := Function{Module: ExperimentalHTTP, Name: name, Params: make([]Kind, params)}
+	f := Function{Module: ExperimentalHTTP, Name: name, Import: name, Params: make([]Kind, params)}
 	f.Call = func(ctx context.Context, g *Guest, mem []byte, args []uint64) (Errno, error) {
 		err := run(ctx, g, mem, args)
 		var number Errno

@@ -74,7 +74,7 @@ func fdFdstatGet(_ context.Context, g *Guest, m memory, a arguments) error {
 	}
 	d.told = true
 	clear(b)
-	b[0] = byte(filetypes[d.object.Type()])
+	b[0] = byte(filetypeOf(d.object))
 	binary.LittleEndian.PutUint16(b[2:], d.flags)
 	binary.LittleEndian.PutUint64(b[8:], d.rights)
 	binary.LittleEndian.PutUint64(b[16:], d.inheriting)

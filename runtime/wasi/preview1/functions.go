@@ -23,8 +23,11 @@ const MaxParams = 10
 
 // Function is a function of the host that modules may import.
 type Function struct {
-	Module   string // the name of its module
-	Name     string
+	Module string // the name of its module
+	Name   string
+	// Import is the name by which it is imported. It is that of another function, too, if it has
+	// other parameters: two generations of libraries give one name two meanings.
+	Import   string
 	Params   []Kind
 	NoResult bool // otherwise it has one result, an i32
 	// Call runs the function. args has one entry per parameter. It returns the function's result,
@@ -32,9 +35,9 @@ type Function struct {
 	Call func(ctx context.Context, g *Guest, mem []byte, args []uint64) (Errno, error)
 }
 
-// Functions is the table of all functions: those of preview 1, and of ExperimentalHTTP. Every call
-// returns them in the same order.
-func Functions() []Function { return slices.Concat(functions, experimental) }
+// Functions is the table of all functions: those of preview 1, of sockets, and of ExperimentalHTTP.
+// Every call returns them in the same order.
+func Functions() []Function { return slices.Concat(functions, sockets, experimental) }
 
 // call is a function of the table. outcome translates its error.
 type call func(ctx context.Context, g *Guest, m memory, a arguments) error
@@ -49,7 +52,7 @@ func (a arguments) u16(i int) uint16 { return uint16(a[i]) }
 // function makes a row of the table. params has one letter for each parameter: i for i32, l for
 // i64.
 func function(name, params string, run call) Function {
-	f := Function{Module: Module, Name: name, NoResult: name == "proc_exit"}
+	f := Function{Module: Module, Name: name, Import: name, NoResult: name == "proc_exit"}
 	for _, letter := range params {
 		kind := I32
 		if letter == 'l' {
@@ -66,6 +69,14 @@ func function(name, params string, run call) Function {
 	return f
 }
 
+// other makes a row of the table for a function whose import has the name of another one.
+func other(name, of, params string, run call) Function {
+	f := function(name, params, run)
+	f.Import = of
+	return f
+}
+
+// functions are those that the specification has.
 var functions = []Function{
 	function("args_get", "ii", argsGet),
 	function("args_sizes_get", "ii", argsSizesGet),

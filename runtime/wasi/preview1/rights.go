@@ -54,6 +54,7 @@ const (
 
 	connectionRights = rightFDRead | rightFDWrite | rightFDFdstatSetFlags | rightFDFilestatGet | rightPollFDReadwrite |
 		rightSockShutdown
+	socketRights   = connectionRights | listenerRights // of one that the guest makes
 	listenerRights = rightFDFdstatSetFlags | rightFDFilestatGet | rightPollFDReadwrite | rightSockAccept | rightSockShutdown
 )
 
@@ -79,6 +80,14 @@ var filetypes = [...]filetype{
 	wasi.TypeRegularFile:     typeRegularFile,
 	wasi.TypeSocket:          typeSocketStream,
 	wasi.TypeSymbolicLink:    typeSymbolicLink,
+}
+
+// filetypeOf is the type of an open object.
+func filetypeOf(o wasi.Object) filetype {
+	if _, ok := o.(*wasi.UDP); ok {
+		return typeSocketDgram
+	}
+	return filetypes[o.Type()]
 }
 
 // Flags of an open descriptor (fdflags).

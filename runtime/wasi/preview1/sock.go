@@ -3,14 +3,16 @@ package preview1
 import (
 	"context"
 	"encoding/binary"
+	"net/netip"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// Flags of sock_recv (riflags) and sock_shutdown (sdflags).
+// Flags of receiving (riflags, roflags) and of sock_shutdown (sdflags).
 const (
-	recvPeek    = 1 // the bytes stay in the connection
-	recvWaitAll = 2 // wait until all buffers are full
+	recvPeek      = 1 // the bytes stay in the socket
+	recvWaitAll   = 2 // wait until all buffers are full
+	recvTruncated = 1 // the buffers were too small for the datagram
 
 	shutRead  = 1
 	shutWrite = 2
@@ -24,100 +26,163 @@ func notSocket(o wasi.Object) error {
 	return ErrnoNotsock
 }
 
-// tcp is the socket of TCP with the number fd. It must have the right, and be a connection or
-// listening socket if the right is for one.
-func (g *Guest) tcp(fd uint32, right uint64) (*wasi.TCP, *descriptor, error) {
+// socket is the descriptor fd, which is a socket of any kind and has the right.
+func (g *Guest) socket(fd uint32, right uint64) (*descriptor, error) {
 	d, err := g.fds.get(fd)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	t, ok := d.object.(*wasi.TCP)
-	switch {
-	case !ok:
-		return nil, nil, notSocket(d.object)
-	case right == rightSockAccept && t.State() != wasi.Listening:
-		return nil, nil, ErrnoInval
-	case right&(rightFDRead|rightFDWrite) != 0 && t.State() == wasi.Listening:
-		return nil, nil, ErrnoNotconn
-	case d.rights&right == 0:
-		return nil, nil, ErrnoNotcapable
+	switch s := d.object.(type) {
+	case *wasi.UDP:
+	case *wasi.TCP:
+		if right&(rightFDRead|rightFDWrite) != 0 && s.State() == wasi.Listening {
+			return nil, ErrnoNotconn
+		}
+	default:
+		return nil, notSocket(d.object)
 	}
-	return t, d, nil
+	if right&^d.rights != 0 {
+		return nil, ErrnoNotcapable
+	}
+	return d, nil
 }
 
 func sockAccept(ctx context.Context, g *Guest, m memory, a arguments) error {
-	l, d, err := g.tcp(a.u32(0), rightSockAccept)
+	return g.accept(ctx, m, a.u32(0), a.u16(1), a.u32(2))
+}
+
+func (g *Guest) accept(ctx context.Context, m memory, fd uint32, flags uint16, result uint32) error {
+	d, err := g.fds.get(fd)
 	if err != nil {
 		return err
 	}
-	flags := a.u16(1)
+	l, ok := d.object.(*wasi.TCP)
+	switch {
+	case !ok:
+		if _, udp := d.object.(*wasi.UDP); udp {
+			return ErrnoNotsup
+		}
+		return notSocket(d.object)
+	case l.State() != wasi.Listening:
+		return ErrnoInval
+	case d.rights&rightSockAccept == 0:
+		return ErrnoNotcapable
+	}
 	if flags&^flagNonblock != 0 {
 		return ErrnoInval
 	}
-	if _, err := m.bytes(a.u32(2), 4); err != nil {
+	if _, err := m.bytes(result, 4); err != nil {
 		return err
 	}
 	c, err := l.Accept(ctx, d.told && d.nonblock())
 	if err != nil {
 		return err
 	}
-	return m.putU32(a.u32(2), g.fds.add(&descriptor{object: c, rights: connectionRights & d.inheriting, flags: flags}))
+	return m.putU32(result, g.fds.add(&descriptor{object: c, rights: connectionRights & d.inheriting, flags: flags, told: true}))
 }
 
-func sockRecv(ctx context.Context, g *Guest, m memory, a arguments) error {
-	c, d, err := g.tcp(a.u32(0), rightFDRead)
-	if err != nil {
-		return err
-	}
-	flags := a.u32(3)
-	if flags&^(recvPeek|recvWaitAll) != 0 {
-		return ErrnoInval
-	}
-	bufs, err := g.iovecs(m, a.u32(1), a.u32(2), a.u32(4))
-	if err != nil {
-		return err
-	}
-	defer g.dropBuffers()
-	told, err := m.bytes(a.u32(5), 2)
-	if err != nil {
-		return err
-	}
-	var how wasi.Receive
+// receiveHow are the host's options for flags of receiving.
+func receiveHow(flags uint32, nonblock bool) (how wasi.Receive) {
 	if flags&recvPeek != 0 {
 		how |= wasi.Peek
 	}
 	if flags&recvWaitAll != 0 {
 		how |= wasi.WaitAll
 	}
-	if d.nonblock() {
+	if nonblock {
 		how |= wasi.DontWait
 	}
-	n, err := c.Receive(ctx, bufs, how)
+	return how
+}
+
+func sockRecv(ctx context.Context, g *Guest, m memory, a arguments) error {
+	_, err := g.receive(ctx, m, receiving{fd: a.u32(0), vecs: a.u32(1), count: a.u32(2), flags: a.u32(3), size: a.u32(4), told: a.u32(5)})
+	return err
+}
+
+// receiving is what a call that receives has, as addresses in the guest's memory.
+type receiving struct {
+	fd, vecs, count, flags uint32
+	size, told             uint32 // where its results go: how many bytes, and roflags
+}
+
+// receive receives bytes or a datagram, and returns who has sent it. For bytes of a connection,
+// that is its other end.
+func (g *Guest) receive(ctx context.Context, m memory, r receiving) (from netip.AddrPort, err error) {
+	d, err := g.socket(r.fd, rightFDRead)
 	if err != nil {
-		return err
+		return from, err
 	}
-	binary.LittleEndian.PutUint16(told, 0) // the data of a stream is never cut
-	return m.putU32(a.u32(4), uint32(n))
+	if r.flags&^(recvPeek|recvWaitAll) != 0 {
+		return from, ErrnoInval
+	}
+	bufs, err := g.iovecs(m, r.vecs, r.count, r.size)
+	if err != nil {
+		return from, err
+	}
+	defer g.dropBuffers()
+	told, err := m.bytes(r.told, 2)
+	if err != nil {
+		return from, err
+	}
+	how := receiveHow(r.flags, d.nonblock())
+	n, flags := 0, uint16(0)
+	switch s := d.object.(type) {
+	case *wasi.TCP:
+		if n, err = s.Receive(ctx, bufs, how); err == nil { // the data of a stream is never cut
+			from, err = s.Remote()
+		}
+	case *wasi.UDP:
+		var got wasi.Datagram
+		got, err = s.Receive(ctx, bufs, how)
+		if n, from = got.Size, got.From; got.Truncated {
+			flags = recvTruncated
+		}
+	}
+	if err != nil {
+		return from, err
+	}
+	binary.LittleEndian.PutUint16(told, flags)
+	return from, m.putU32(r.size, uint32(n))
 }
 
 func sockSend(ctx context.Context, g *Guest, m memory, a arguments) error {
-	c, d, err := g.tcp(a.u32(0), rightFDWrite)
+	return g.send(ctx, m, sending{fd: a.u32(0), vecs: a.u32(1), count: a.u32(2), flags: a.u32(3), size: a.u32(4)})
+}
+
+// sending is what a call that sends has, as addresses in the guest's memory.
+type sending struct {
+	fd, vecs, count, flags uint32
+	to                     netip.AddrPort // the zero AddrPort for the socket's other end
+	size                   uint32         // where the number of bytes goes
+}
+
+// send sends bytes or a datagram. A connection has one other end: where it is sent to is ignored,
+// as by the kernel.
+func (g *Guest) send(ctx context.Context, m memory, s sending) error {
+	d, err := g.socket(s.fd, rightFDWrite)
 	if err != nil {
 		return err
 	}
-	if a.u32(3) != 0 { // preview 1 has no flags for sending
+	if s.flags != 0 { // preview 1 has no flags for sending
 		return ErrnoInval
 	}
-	bufs, err := g.iovecs(m, a.u32(1), a.u32(2), a.u32(4))
+	bufs, err := g.iovecs(m, s.vecs, s.count, s.size)
 	if err != nil {
 		return err
 	}
 	defer g.dropBuffers()
-	n, err := c.Send(ctx, bufs, d.nonblock())
+	n := 0
+	switch o := d.object.(type) {
+	case *wasi.TCP:
+		n, err = o.Send(ctx, bufs, d.nonblock())
+	case *wasi.UDP:
+		n, err = o.Send(ctx, bufs, s.to, d.nonblock())
+	}
 	if err != nil {
 		return err
 	}
-	return m.putU32(a.u32(4), uint32(n))
+	return m.putU32(s.size, uint32(n))
 }
 
 func sockShutdown(_ context.Context, g *Guest, _ memory, a arguments) error {
@@ -127,6 +192,9 @@ func sockShutdown(_ context.Context, g *Guest, _ memory, a arguments) error {
 	}
 	o, ok := d.object.(interface{ Shutdown(wasi.Shutdown) error })
 	if !ok {
+		if _, udp := d.object.(*wasi.UDP); udp {
+			return ErrnoNotsup
+		}
 		return notSocket(d.object)
 	}
 	if d.rights&rightSockShutdown == 0 {

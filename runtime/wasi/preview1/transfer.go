@@ -3,6 +3,7 @@ package preview1
 import (
 	"context"
 	"encoding/binary"
+	"net/netip"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
@@ -45,11 +46,11 @@ func fdRead(ctx context.Context, g *Guest, m memory, a arguments) error {
 	case *wasi.File:
 		n, err = o.Read(ctx, bufs, d.nonblock())
 	case *wasi.TCP:
-		var how wasi.Receive
-		if d.nonblock() {
-			how = wasi.DontWait
-		}
-		n, err = o.Receive(ctx, bufs, how)
+		n, err = o.Receive(ctx, bufs, receiveHow(0, d.nonblock()))
+	case *wasi.UDP:
+		var got wasi.Datagram
+		got, err = o.Receive(ctx, bufs, receiveHow(0, d.nonblock()))
+		n = got.Size
 	default:
 		err = ErrnoBadf
 	}
@@ -80,6 +81,8 @@ func fdWrite(ctx context.Context, g *Guest, m memory, a arguments) error {
 		n, err = o.Write(ctx, bufs, d.nonblock())
 	case *wasi.TCP:
 		n, err = o.Send(ctx, bufs, d.nonblock())
+	case *wasi.UDP:
+		n, err = o.Send(ctx, bufs, netip.AddrPort{}, d.nonblock())
 	default:
 		err = ErrnoBadf
 	}
