@@ -35,14 +35,9 @@ type kept struct {
 // question when ctx ends, ask returns after the question has ended.
 func (r *Resolver) ask(ctx context.Context, q question) (reply, error) {
 	r.mu.Lock()
-	if k, ok := r.cache.Get(q); ok {
-		if left := time.Until(k.(kept).until); left > 0 {
-			r.mu.Unlock()
-			answer := k.(kept).reply
-			answer.held = left
-			return answer, nil
-		}
-		r.cache.Remove(q)
+	if answer, ok := r.kept(q); ok {
+		r.mu.Unlock()
+		return answer, nil
 	}
 	f := r.flights[q]
 	if f == nil {
@@ -67,6 +62,22 @@ func (r *Resolver) ask(ctx context.Context, q question) (reply, error) {
 		<-f.done
 	}
 	return reply{}, ctx.Err()
+}
+
+// kept returns the answer that is kept for a question.
+func (r *Resolver) kept(q question) (answer reply, ok bool) {
+	k, ok := r.cache.Get(q)
+	if !ok {
+		return reply{}, false
+	}
+	left := time.Until(k.(kept).until)
+	if left <= 0 {
+		r.cache.Remove(q)
+		return reply{}, false
+	}
+	answer = k.(kept).reply
+	answer.held = left
+	return answer, true
 }
 
 // begin asks servers a question that is not under way. The caller holds mu.

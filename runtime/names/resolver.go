@@ -189,7 +189,10 @@ func (r *Resolver) lookupOne(ctx context.Context, name string) (Answer, error) {
 	replies, errs := make([]reply, len(r.families)), make([]error, len(r.families))
 	var asking sync.WaitGroup
 	for i, family := range r.families {
-		asking.Go(func() { replies[i], errs[i] = r.ask(ctx, question{name, family}) })
+		q, ok := question{name, family}, false
+		if replies[i], ok = r.kept(q); !ok { // no goroutine for what is there
+			asking.Go(func() { replies[i], errs[i] = r.ask(ctx, q) })
+		}
 	}
 	asking.Wait()
 	answer := Answer{Name: name, TTL: maxHeld}

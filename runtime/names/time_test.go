@@ -240,3 +240,14 @@ func TestCacheIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkKept looks up a name whose answers are kept, as the third candidate of a search list.
+func BenchmarkKept(b *testing.B) {
+	s := startServer(b, "127.0.0.1", zone(map[string][]string{"web.c.test": {"192.0.2.1"}}))
+	r := New(Settings{Names: runtime.Names{Servers: []netip.AddrPort{s.at}, Search: []string{"a.test", "b.test", "c.test"}, Ndots: 5}, Dial: dial})
+	for b.Loop() {
+		if _, err := r.Lookup(b.Context(), "web"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
