@@ -189,8 +189,9 @@ func (r *Resolver) lookupOne(ctx context.Context, name string) (Answer, error) {
 	replies, errs := make([]reply, len(r.families)), make([]error, len(r.families))
 	var asking sync.WaitGroup
 	for i, family := range r.families {
-		q, ok := question{name, family}, false
-		if replies[i], ok = r.kept(q); !ok { // no goroutine for what is there
+		q := question{name, family}
+		answer, ok := r.kept(q)
+		if replies[i] = answer; !ok { // no goroutine for what is there
 			asking.Go(func() { replies[i], errs[i] = r.ask(ctx, q) })
 		}
 	}

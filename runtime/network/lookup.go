@@ -208,8 +208,9 @@ func (n *Network) letGo(a netip.Addr) {
 // to them but for names that it may look up.
 func (n *Network) dialServer(ctx context.Context, p runtime.Protocol, to netip.AddrPort) (net.Conn, error) {
 	_, chosen := n.podServers[to]
-	t, err := target{p, plainAddress(to)}, error(nil)
+	t := target{p, plainAddress(to)}
 	if chosen {
+		var err error
 		if t, err = n.meant(t); err != nil {
 			return nil, err
 		}
