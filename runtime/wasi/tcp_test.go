@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
+	"github.com/krustlet-go/krustlet-wasi/hack/ownnetwork"
 	"github.com/krustlet-go/krustlet-wasi/hack/testnetwork"
+	"github.com/krustlet-go/krustlet-wasi/podsync/address"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
@@ -521,4 +523,39 @@ func threads(t *testing.T) int {
 	}
 	t.Fatal("the kernel does not say how many threads there are")
 	return 0
+}
+
+// TestAddressesByARoute: a machine has the addresses of pods only by a route. Sockets of their pod
+// bind to them and connect from them, and sockets of others cannot.
+func TestAddressesByARoute(t *testing.T) {
+	if !ownnetwork.Enter(t) {
+		return
+	}
+	for _, test := range []struct{ prefix, pod string }{{"10.9.8.0/24", "10.9.8.7"}, {"fd00:9::/64", "fd00:9::7"}} {
+		prefix, pod := netip.MustParsePrefix(test.prefix), netip.MustParseAddr(test.pod)
+		if err := address.MakeLocal(prefix); err != nil {
+			t.Fatal(err)
+		}
+		n := &testnetwork.Network{OwnPrefix: prefix, OnConnect: func(_ runtime.Protocol, to netip.AddrPort) (wasi.Route, error) {
+			return wasi.Route{From: pod, To: to}, nil
+		}}
+		g := socketGuest(t, wasi.Config{Network: n})
+		l, to := listening(t, g, netip.AddrPortFrom(pod, 0).String())
+		c := tcp(t, g, pod.Is6())
+		if err := c.Connect(t.Context(), to, false); err != nil {
+			t.Fatalf("connecting to %s: %v", to, err)
+		}
+		s := must[*wasi.TCP](t)(l.Accept(t.Context(), false))
+		closeObject(t, s)
+		if from := must[netip.AddrPort](t)(s.Remote()); from.Addr() != pod {
+			t.Errorf("connected from %s, want %s", from, pod)
+		}
+		u := must[*wasi.UDP](t)(g.NewUDP(pod.Is6()))
+		closeObject(t, u)
+		if _, err := u.Send(t.Context(), datagram("x"), to, false); err != nil {
+			t.Errorf("a datagram from %s: %v", pod, err)
+		}
+	}
+	other := socketGuest(t, wasi.Config{Network: &testnetwork.Network{}})
+	want(t, "an address that is not the pod's own", tcp(t, other, true).Bind(at("[fd00:9::7]:0")), wasi.ErrAddressNotAvailable)
 }
