@@ -60,6 +60,18 @@
 //	worker-KB/pod      all anonymous memory of the worker, divided by the number of pods
 //	agent-MB           the agent's anonymous memory
 //
+// # Rows of Handlers
+//
+// The node has 500 Ready pods that are HTTP handlers and have got no request, or as many as the
+// variable BENCH_HANDLERS says. Then 200 of them get one, each over a connection of its own.
+//
+//	KB/pod    anonymous memory of the agent and the workers together, divided by the number of pods,
+//	          before the requests
+//	MB        the same, undivided
+//	agent-MB  the agent's part
+//	first-ms  from the first byte of a request until the first byte of the answer: the mean;
+//	          first-max-ms is the slowest
+//
 // # Rows of Scrape
 //
 // One connection reads a page of the API of a node with 110 pods, again and again.

@@ -34,6 +34,7 @@ type field struct {
 	watcher              kubernetes.Interface // watches the pods
 	tiny, hello, kitchen string               // images
 	component            string               // hello as a component
+	handler              string               // an HTTP handler
 	named                int                  // number of pods so far
 }
 
@@ -50,6 +51,7 @@ func newField(b *testing.B, args ...string) *field {
 		hello:     images.PushGuest(b, "hello"),
 		kitchen:   images.PushGuest(b, "kitchen"),
 		component: images.PushWrapped(b, "hello"),
+		handler:   images.Push(b, "handler", handlerModule(b)),
 	}
 	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: isolated}, Handler: isolated}
 	if _, err := f.client.NodeV1().RuntimeClasses().Create(context.Background(), class, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
