@@ -40,6 +40,14 @@ type field struct {
 
 func newField(b *testing.B, args ...string) *field {
 	b.Helper()
+	f := unjoinedField(b, args...)
+	f.node.Join(b)
+	return f
+}
+
+// unjoinedField is a field whose node is not in the cluster yet.
+func unjoinedField(b *testing.B, args ...string) *field {
+	b.Helper()
 	cluster := testcluster.Start(b)
 	images := testnode.NewRegistry(b)
 	f := &field{
@@ -58,7 +66,6 @@ func newField(b *testing.B, args ...string) *field {
 		b.Fatal(err)
 	}
 	f.node.Args = append([]string{"--log-level", "info"}, args...) // as users set it
-	f.node.Join(b)
 	return f
 }
 

@@ -42,7 +42,13 @@ func BenchmarkHandlers(b *testing.B) {
 			b.Fatalf("variable %s: %v", handlersVariable, err)
 		}
 	}
-	f := newField(b, "--max-pods", strconv.Itoa(n+10), "--pod-cidr", "127.200.0.0/15")
+	f := unjoinedField(b, "--max-pods", strconv.Itoa(n+10))
+	const cidr = "127.200.0.0/15" // the cluster gives a node 1022 addresses
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: f.node.Name}, Spec: corev1.NodeSpec{PodCIDR: cidr, PodCIDRs: []string{cidr}}}
+	if _, err := f.client.CoreV1().Nodes().Create(context.Background(), node, metav1.CreateOptions{}); err != nil {
+		b.Fatal(err)
+	}
+	f.node.Join(b)
 	seen := observe(b, f.watcher, f.namespace)
 	for made := 0; made < n; made += handlersAtATime {
 		var pods []*corev1.Pod
