@@ -66,7 +66,7 @@
 // variable BENCH_HANDLERS says. Then 200 of them get one, each over a connection of its own.
 //
 //	KB/pod    anonymous memory of the agent and the workers together, divided by the number of pods,
-//	          before the requests
+//	          before the requests, when nothing has happened for two and a half minutes
 //	MB        the same, undivided
 //	agent-MB  the agent's part
 //	first-ms  from the first byte of a request until the first byte of the answer: the mean;
