@@ -56,7 +56,7 @@ func (w *podActions) guestNetwork(ctx context.Context, pod *corev1.Pod, at podsp
 	if err != nil {
 		return runtime.Network{}, err
 	}
-	n := runtime.Network{Addresses: at.Pod, Own: at.Own, Ports: podspec.NamedPorts(pod)}
+	n := runtime.Network{Addresses: at.Pod, Own: at.Own, Ports: podspec.NamedPorts(pod), MaxRequests: says.MaxRequests}
 	if n.Egress, err = w.node.egress(says); err != nil {
 		return runtime.Network{}, err
 	}

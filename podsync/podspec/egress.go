@@ -27,9 +27,12 @@ type Egress struct {
 	List  string // not checked: package runtime/egress does that
 	Audit bool
 	Roots []string // volumes whose files are certificates of authorities
+	// MaxRequests bounds the HTTP requests of a guest that are under way; 0: the pod does not say.
+	MaxRequests int
 }
 
-// EgressOf reads a pod's annotations. The error says which one is wrong, and what it must be.
+// EgressOf reads a pod's annotations, and those of Krustlet, whose domains come after the list. The
+// error says which one is wrong, and what it must be.
 func EgressOf(pod *corev1.Pod) (e Egress, err error) {
 	e.List, e.Given = pod.Annotations[egressAnnotation]
 	switch value, is := pod.Annotations[auditAnnotation]; {
@@ -37,6 +40,14 @@ func EgressOf(pod *corev1.Pod) (e Egress, err error) {
 		return Egress{}, fmt.Errorf(`reading annotation %s: it must be "true" or "false"`, auditAnnotation)
 	default:
 		e.Audit = value == "true"
+	}
+	krustlet, err := KrustletHTTPOf(pod)
+	if err != nil {
+		return Egress{}, err
+	}
+	e.MaxRequests = krustlet.MaxRequests
+	if krustlet.Given {
+		e.List, e.Given = strings.TrimPrefix(e.List+","+krustlet.List, ","), true
 	}
 	e.Roots = rootVolumes(pod)
 	if len(e.Roots) > mostRootVolumes {

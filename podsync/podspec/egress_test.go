@@ -22,11 +22,16 @@ func TestEgressOf(t *testing.T) {
 		want        Egress
 		err         string
 	}{
-		"none":                    {nil, Egress{}, ""},
-		"nowhere":                 {map[string]string{"egress": ""}, Egress{Given: true}, ""},
-		"a list":                  {map[string]string{"egress": "a.example, cluster", "egress-audit": "true"}, Egress{Given: true, List: "a.example, cluster", Audit: true}, ""},
-		"no audit":                {map[string]string{"egress-audit": "false"}, Egress{}, ""},
-		"roots":                   {map[string]string{"egress-roots": "map, secret"}, Egress{Roots: []string{"map", "secret"}}, ""},
+		"none":     {nil, Egress{}, ""},
+		"nowhere":  {map[string]string{"egress": ""}, Egress{Given: true}, ""},
+		"a list":   {map[string]string{"egress": "a.example, cluster", "egress-audit": "true"}, Egress{Given: true, List: "a.example, cluster", Audit: true}, ""},
+		"no audit": {map[string]string{"egress-audit": "false"}, Egress{}, ""},
+		"roots":    {map[string]string{"egress-roots": "map, secret"}, Egress{Roots: []string{"map", "secret"}}, ""},
+		"Krustlet's domains": {map[string]string{"alpha.wasi.krustlet.dev/allowed-domains": `["https://a.example"]`, "alpha.wasi.krustlet.dev/max-concurrent-requests": "3"},
+			Egress{Given: true, List: "a.example", MaxRequests: 3}, ""},
+		"both": {map[string]string{"egress": "cluster", "alpha.wasi.krustlet.dev/allowed-domains": `["https://a.example"]`},
+			Egress{Given: true, List: "cluster,a.example"}, ""},
+		"wrong domains":           {map[string]string{"alpha.wasi.krustlet.dev/allowed-domains": "secret-value"}, Egress{}, "allowed-domains"},
 		"another audit":           {map[string]string{"egress-audit": "yes-secret-value"}, Egress{}, `egress-audit: it must be "true" or "false"`},
 		"roots that guests write": {map[string]string{"egress-roots": "scratch"}, Egress{}, `volume "scratch" is of another kind`},
 		"no such volume":          {map[string]string{"egress-roots": "map,gone"}, Egress{}, `the pod has no volume "gone"`},
@@ -37,7 +42,10 @@ func TestEgressOf(t *testing.T) {
 			pod := testpod.New(corev1.RestartPolicyAlways, "a")
 			pod.Annotations, pod.Spec.Volumes = map[string]string{}, volumes
 			for key, value := range tt.annotations {
-				pod.Annotations["krustlet-wasi.dev/"+key] = value
+				if !strings.Contains(key, "/") {
+					key = "krustlet-wasi.dev/" + key
+				}
+				pod.Annotations[key] = value
 			}
 			got, err := EgressOf(pod)
 			if diff := cmp.Diff(tt.want, got); diff != "" {
