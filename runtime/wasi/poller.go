@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"errors"
 	"os"
 	"sync"
 	"syscall"
@@ -73,17 +74,17 @@ func (p *poller) watch(fd int, write bool, ready func()) (*Watch, error) {
 		of, call = &watched{age: p.age}, unix.EPOLL_CTL_ADD
 	}
 	of.waits = append(of.waits, w)
-	switch err := p.arm(fd, of, call); err {
-	case nil:
+	err := p.arm(fd, of, call)
+	switch {
+	case err == nil:
 		p.watched[fd] = of
 		return w, nil
-	case unix.EPERM: // a device that is always ready
+	case errors.Is(err, unix.EPERM): // a device that is always ready
 		go ready()
 		return w, nil
-	default:
-		of.waits = of.waits[:len(of.waits)-1]
-		return nil, err
 	}
+	of.waits = of.waits[:len(of.waits)-1]
+	return nil, err
 }
 
 // arm tells the kernel what is waited for, until the next event.

@@ -2,6 +2,7 @@ package wasi
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -203,7 +204,7 @@ func (t *TCP) Connect(ctx context.Context, to netip.AddrPort, nonblock bool) err
 	for {
 		err := t.FinishConnect()
 		switch {
-		case err != ErrWouldBlock:
+		case !errors.Is(err, ErrWouldBlock):
 			return err
 		case nonblock:
 			return ErrInProgress
@@ -220,7 +221,7 @@ func (t *TCP) connected() error {
 	case Connected:
 		return nil
 	case Connecting:
-		if err := t.FinishConnect(); err != ErrWouldBlock {
+		if err := t.FinishConnect(); !errors.Is(err, ErrWouldBlock) {
 			return err
 		}
 	}

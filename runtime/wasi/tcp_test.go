@@ -90,7 +90,7 @@ func pair(t testing.TB, g *wasi.Guest) (client, server *wasi.TCP) {
 
 func want(t testing.TB, what string, err, want error) {
 	t.Helper()
-	if !errors.Is(err, want) && wasi.ErrorOf(err) != want {
+	if reason := error(wasi.ErrorOf(err)); !errors.Is(err, want) && !errors.Is(reason, want) {
 		t.Errorf("%s: %v, want %v", what, err, want)
 	}
 }

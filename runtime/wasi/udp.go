@@ -2,6 +2,7 @@ package wasi
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync/atomic"
 
@@ -156,9 +157,9 @@ func (u *UDP) Receive(ctx context.Context, bufs [][]byte, how Receive) (Datagram
 	for refused := 0; ; {
 		n, _, got, from, err := unix.RecvmsgBuffers(u.fd, bufs, nil, flags)
 		switch {
-		case err == unix.EINTR:
+		case errors.Is(err, unix.EINTR):
 			continue
-		case err == unix.EAGAIN && how&DontWait == 0:
+		case errors.Is(err, unix.EAGAIN) && how&DontWait == 0:
 			if err := u.guest.await(ctx, u.fd, unix.POLLIN); err != nil {
 				return Datagram{}, err
 			}

@@ -1,6 +1,7 @@
 package wasmtime
 
 import (
+	"errors"
 	"io"
 	"net"
 	"strconv"
@@ -35,7 +36,7 @@ func BenchmarkStream(b *testing.B) {
 		for {
 			n, err := c.Read(buffer)
 			got += n
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

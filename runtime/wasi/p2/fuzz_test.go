@@ -3,10 +3,12 @@ package p2_test
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testnetwork"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
@@ -65,11 +67,38 @@ func FuzzCalls(f *testing.F) {
 		}
 		f.Add(calls)
 	}
+	const sockets, retptr = "wasi:sockets/", 48
+	any := []byte{0, 0, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0} // an address, without a port
+	to := []byte{0, 80, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0}
+	call := func(name string, args ...byte) []byte { return append([]byte{number[sockets+name]}, args...) }
+	f.Add(slices.Concat( // a listening socket, and a connection
+		call("instance-network#instance-network"), call("tcp-create-socket#create-tcp-socket", 0, retptr),
+		call("tcp#[method]tcp-socket.start-bind", append([]byte{2, 1}, append(any, retptr)...)...),
+		call("tcp#[method]tcp-socket.finish-bind", 2, retptr), call("tcp#[method]tcp-socket.start-listen", 2, retptr),
+		call("tcp#[method]tcp-socket.finish-listen", 2, retptr), call("tcp#[method]tcp-socket.accept", 2, retptr),
+		call("tcp-create-socket#create-tcp-socket", 0, retptr),
+		call("tcp#[method]tcp-socket.start-connect", append([]byte{3, 1}, append(to, retptr)...)...),
+		call("tcp#[method]tcp-socket.subscribe", 3), []byte{number["wasi:io/poll#[method]pollable.block"], 4},
+		call("tcp#[method]tcp-socket.finish-connect", 3, retptr),
+		[]byte{number[streams+"output-stream.check-write"], 6, retptr, number[streams+"output-stream.write"], 6, 0, 9, retptr},
+		[]byte{drop, 3, number[streams+"input-stream.blocking-read"], 5, 9, retptr, drop, 6, drop, 5},
+	))
+	f.Add(slices.Concat( // datagrams
+		call("instance-network#instance-network"), call("udp-create-socket#create-udp-socket", 0, retptr),
+		call("udp#[method]udp-socket.start-bind", append([]byte{2, 1}, append(any, retptr)...)...), call("udp#[method]udp-socket.finish-bind", 2, retptr),
+		call("udp#[method]udp-socket.stream", append([]byte{2, 1}, append(to, retptr)...)...),
+		call("udp#[method]outgoing-datagram-stream.check-send", 4, retptr), call("udp#[method]outgoing-datagram-stream.send", 4, 64, 1, retptr),
+		call("udp#[method]incoming-datagram-stream.receive", 3, 9, retptr), call("ip-name-lookup#resolve-addresses", 1, 0, 9, retptr),
+		call("ip-name-lookup#[method]resolve-address-stream.resolve-next-address", 5, retptr),
+	))
+	network := testnetwork.Sealed(f)
 	f.Fuzz(func(t *testing.T, calls []byte) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
+		n := network()
 		r := newRig(t, ctx, wasi.Config{
 			Mounts: []wasi.Mount{{Host: t.TempDir(), Guest: "/"}}, Stdin: strings.NewReader("input"), MaxDescriptors: 20,
+			Network: n,
 		})
 		copy(r.guest.Mem, "a/b..//.\x00name\xff")
 		r.guest.Mem[32], r.guest.Mem[36] = 1, 2 // a list of handles
@@ -85,12 +114,12 @@ func FuzzCalls(f *testing.F) {
 				break
 			}
 			r.guest.Next = 1 << 16
-			n := int(next())
-			if n >= len(r.functions) {
+			index := int(next())
+			if index >= len(r.functions) {
 				r.drop(int(next()))
 				continue
 			}
-			fn := &r.functions[n]
+			fn := &r.functions[index]
 			for i := range fn.sig.Params {
 				b := next()
 				r.flat[i].Bits = uint64(b)
@@ -108,6 +137,9 @@ func FuzzCalls(f *testing.F) {
 		}
 		if err := r.close(); err != nil {
 			t.Error(err)
+		}
+		if left := len(n.Watched()); left != 0 {
+			t.Errorf("%d connections are watched after the guest's end", left)
 		}
 	})
 }

@@ -495,8 +495,8 @@ func TestNameLookups(t *testing.T) {
 func TestEveryErrorHasANetworkCode(t *testing.T) {
 	known := 0
 	for _, e := range wasi.Errors() {
-		code, ok := networkError(e).(bindings.NetworkErrorCode)
-		if !ok {
+		var code bindings.NetworkErrorCode
+		if !errors.As(networkError(e), &code) {
 			t.Errorf("%v has no code", e)
 		}
 		if code != bindings.NetworkErrorCodeUnknown {

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testnetwork"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/instance"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
@@ -40,8 +42,15 @@ func FuzzGuest(f *testing.F) {
 		}
 		f.Add(script)
 	}
+	address := []byte{0, 80, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0}
+	with := func(name string, self byte) []byte { return append(append([]byte{number[name], self}, address...), 4) }
+	f.Add(slices.Concat([]byte{number["tcp-create"], 0, 4}, with("tcp-bind", 2), []byte{number["tcp-listen"], 2, 4, number["tcps.read-async"], 3, 5, 1}))
+	f.Add(slices.Concat([]byte{number["tcp-create"], 0, 4}, with("tcp-connect", 2), []byte{number["tcp-receive"], 2, 4, number["bytes.read-async"], 3, 5, 6}))
+	f.Add(slices.Concat([]byte{number["udp-create"], 0, 4}, with("udp-connect", 2), []byte{number["udp-receive-async"], 2, 4, number["cancel"], 3, number["drop-udp"], 2}))
+	network := testnetwork.Sealed(f)
 	f.Fuzz(func(t *testing.T, script []byte) {
-		g, end := makeGuest(t, wasi.Config{Stdin: strings.NewReader("some input"), Stdout: &bytes.Buffer{}})
+		n := network()
+		g, end := makeGuest(t, wasi.Config{Network: n, Stdin: strings.NewReader("some input"), Stdout: &bytes.Buffer{}})
 		if err := os.WriteFile(filepath.Join(g.dir, "f"), []byte("text"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -73,6 +82,9 @@ func FuzzGuest(f *testing.F) {
 		}
 		if err := end(); err != nil {
 			t.Errorf("closing: %v", err)
+		}
+		if left := len(n.Watched()); left != 0 {
+			t.Errorf("%d connections are watched after the guest's end", left)
 		}
 	})
 }

@@ -51,6 +51,10 @@ func hostileWorld(t *testing.T) (*caller, string) {
 		t.Fatal(err)
 	}
 	c.want(nil, "sock_accept", 4, 0, addrResult)
+	c.socket(familyIPv4, socketStream)
+	datagrams := c.socket(familyIPv4, socketDatagram)
+	ptr, port := c.address("127.0.0.1:0", 4)
+	c.want(nil, "sock_bind", datagrams, ptr, port)
 	return c, base
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
+	"github.com/krustlet-go/krustlet-wasi/hack/testnetwork"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
@@ -52,7 +53,7 @@ func world(t testing.TB, listeners ...*net.TCPListener) (*caller, string) {
 	} {
 		testfiles.Symlink(t, target, host(link))
 	}
-	c := newCaller(t, wasi.Config{Listeners: listeners, Mounts: []wasi.Mount{
+	c := newCaller(t, wasi.Config{Network: testnetwork.Sealed(t)(), Listeners: listeners, Mounts: []wasi.Mount{
 		{Host: host("s"), Guest: "/var/run/s"},
 		{Host: host("hosts"), Guest: "/etc/hosts"},
 		{Host: host("rw"), Guest: "/ro/rw"},
