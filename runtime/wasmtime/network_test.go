@@ -2,7 +2,6 @@ package wasmtime
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -77,7 +76,7 @@ func TestPolicies(t *testing.T) {
 					_ = got.Body.Close()
 				}
 				if !errors.Is(err, syscall.ECONNRESET) {
-					return fmt.Errorf("it answers: %v", err)
+					return errors.Join(errors.New("it is not reset"), err)
 				}
 				return nil
 			}
