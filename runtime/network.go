@@ -181,8 +181,8 @@ type PortRange struct {
 
 // Denial is an attempt of a guest that was refused, or that would have been with Egress.Audit.
 type Denial struct {
-	// Target is a name with a port, an address with a port, or a name. It has no other part of
-	// what the guest wrote, and at most 300 bytes.
+	// Target is a name with a port, an address with a port, or a name; or `others`, if there are
+	// too many. It has no other part of what the guest wrote, and at most 300 bytes.
 	Target  string
 	Ingress bool // it is an attempt to connect to the guest
 	By      Decider

@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	// maxDenials bounds the targets of a pod of which is told. What is refused beyond counts for a
-	// target without a name, so the sum stays right.
+	// maxDenials bounds the targets of a pod of which is told. What is refused beyond counts for
+	// the others together, so the sum stays right.
 	maxDenials = 256
+	others     = "others"
 	// maxTarget is the bound of runtime.Denial.
 	maxTarget = 300
 )
@@ -32,7 +33,7 @@ func (d *denials) note(what runtime.Denial) bool {
 		d.times = map[runtime.Denial]int64{}
 	}
 	if _, known := d.times[what]; !known && len(d.times) >= maxDenials {
-		what.Target = ""
+		what.Target = others
 	}
 	d.times[what]++
 	return len(d.times) == 1

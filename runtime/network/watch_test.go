@@ -223,7 +223,9 @@ func TestManyDenials(t *testing.T) {
 	sum := int64(0)
 	got := c.Refused()
 	for _, d := range got {
-		sum += d.Times
+		if sum += d.Times; d.Target == "" {
+			t.Error("a denial has no target")
+		}
 	}
 	if len(got) > maxDenials+1 || sum != all {
 		t.Errorf("%d denials with a sum of %d", len(got), sum)
