@@ -4,6 +4,8 @@
 //
 //	hello [COUNT [INTERVAL]]   prints a numbered greeting COUNT times (default 0: for ever), one
 //	                           every INTERVAL (default 1s)
+//	experimental METHOD URL [BODY]
+//	                           sends an HTTP request as guests of Krustlet did
 //	kitchen COMMAND [ARG…]     has a small command for each thing that a test wants a guest to do
 //	serve                      serves HTTP on the listening sockets that it gets
 //

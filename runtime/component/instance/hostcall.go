@@ -96,6 +96,13 @@ func (h *hostCall) Later(_ *canon.Call, cancel func()) (done func(finish func(c 
 	}
 }
 
+// Expect says that the host posts something, though no call, stream or future of the guest waits
+// for it: until met, the guest's tasks are not stuck. Both are called in the turn.
+func (x *Instance) Expect() (met func()) {
+	x.later++
+	return func() { x.later-- }
+}
+
 // collect ends a call in the component's turn, if the host has ended it.
 func (h *hostCall) collect() {
 	f := h.finished.Swap(nil)

@@ -69,7 +69,10 @@
 //
 // # HTTP requests
 //
-// Sending a request is HTTP-request-denied. HTTP fields, requests and responses can be made.
+// SendBy has requests sent by an http.Sender; without it they are HTTP-request-denied. What is
+// written to a body before its request is sent, is kept as that of a response is. Then it goes to
+// the server as fast as that takes it, and the response comes as fast as the guest reads it. To
+// drop the future, or all of a response, ends the request.
 //
 // # Bounds
 //

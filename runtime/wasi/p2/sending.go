@@ -21,6 +21,9 @@ func (w web) Handle(_ context.Context, r bindings.OutgoingRequest, o typed.Optio
 	if h.sender.Denies() {
 		return nil, sentCode(http.ErrDenied)
 	}
+	if request.out != nil {
+		sent.Body = &http.Pipe{Memory: h.sender.Memory()}
+	}
 	if err := sent.Check(); err != nil {
 		return nil, codeOf(err, 0)
 	}
@@ -28,7 +31,6 @@ func (w web) Handle(_ context.Context, r bindings.OutgoingRequest, o typed.Optio
 		return nil, err
 	}
 	if request.out != nil {
-		sent.Body = &http.Pipe{Memory: h.sender.Memory()}
 		if err := request.out.send(sent.Body); err != nil {
 			sent.Body.Free()
 			h.web.Give()

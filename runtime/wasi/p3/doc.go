@@ -76,9 +76,16 @@
 // uses the pipes any more. If the instance gets a fault, its exchanges have no end: the caller has
 // them fail. The future of a response says how it was sent, when all of it is in the pipe.
 //
+// # HTTP requests
+//
+// SendBy has requests sent by an http.Sender; without it they are HTTP-request-denied. The response
+// comes when the server has sent its head, and bodies move as those of handlers do. The future of a
+// request says how it was sent: that all of it was, and there is a response. A request that the
+// guest got may be sent on, and a response that it got may be its answer: the bodies then move from
+// pipe to pipe, in the turn, and the instance goes on until they have ended.
+//
 // # What is denied
 //
-// HTTP messages can be made, and the body of one can
-// be consumed again. To send a request, or to call another handler, is HTTP-request-denied, and so
-// is what the future of a message says that was sent or dropped.
+// To call another handler is HTTP-request-denied. The body of a message that a guest made can be
+// consumed again.
 package p3

@@ -13,6 +13,7 @@ import (
 type forward struct {
 	from     arrivedBody
 	to       deliveredBody
+	met      func() // the instance goes on until then
 	trailers []http.Field
 	moved    int // since others had their turn
 	ended    bool
@@ -20,7 +21,7 @@ type forward struct {
 
 // forward begins to move a body.
 func (d *delivery) forward(from *arrival) {
-	f := &forward{from: arrivedBody{from}, to: deliveredBody{d}}
+	f := &forward{from: arrivedBody{from}, to: deliveredBody{d}, met: d.host.x.Expect()}
 	d.forwarded = f
 	switch {
 	case from.over:
@@ -81,6 +82,7 @@ func (f *forward) end(err error) {
 		return
 	}
 	f.ended = true
+	f.met()
 	if !f.from.over {
 		f.from.leave()
 	}
