@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -59,6 +60,47 @@ func suite(t *testing.T, files map[string]string) (dir, command string) {
 		t.Fatal(err)
 	}
 	return dir, "sh " + script
+}
+
+// TestServers: the servers that a program needs answer as its file says.
+func TestServers(t *testing.T) {
+	var s specification
+	text := `{"servers": [{"name": "main", "endpoints": [{"method": "POST", "path": "/a?b", "mode": "echo-body"},
+		{"method": "GET", "path": "/c", "response": {"status": 201, "chunks": ["x", "y"], "trailers": {"z": "1"}}}]}, {"name": "dead", "kind": "closed"}]}`
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		t.Fatal(err)
+	}
+	env, stop, err := s.serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	ask := func(method, path, body string) (int, string, http.Header) {
+		r, err := http.NewRequestWithContext(t.Context(), method, "http://"+env["HTTP_SERVER_MAIN"]+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = answer.Body.Close() }()
+		b, _ := io.ReadAll(answer.Body)
+		return answer.StatusCode, string(b), answer.Trailer
+	}
+	if code, body, _ := ask("POST", "/a?b", "text"); code != 200 || body != "text" {
+		t.Errorf("echo: %d %q", code, body)
+	}
+	if code, body, trailer := ask("GET", "/c", ""); code != 201 || body != "xy" || trailer.Get("z") != "1" {
+		t.Errorf("chunks: %d %q %v", code, body, trailer)
+	}
+	if code, _, _ := ask("GET", "/a?b", ""); code != 404 {
+		t.Errorf("another method: %d", code)
+	}
+	if c, err := net.Dial("tcp", env["HTTP_SERVER_DEAD"]); err == nil {
+		_ = c.Close()
+		t.Error("the closed server accepts")
+	}
 }
 
 func TestTool(t *testing.T) {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# build.sh FOLDER: builds FOLDER/hello-js.wasm, FOLDER/hello-reused-js.wasm and FOLDER/numbers-js.wasm, handlers of
-# WASI 0.2 in JavaScript. It needs node and npm, and fetches jco and componentize-js from npm into FOLDER/npm. The engine
+# build.sh FOLDER: builds FOLDER/hello-js.wasm, FOLDER/hello-reused-js.wasm, FOLDER/numbers-js.wasm and
+# FOLDER/proxy-js.wasm, handlers of WASI 0.2 in JavaScript. It needs node and npm, and fetches jco and componentize-js from npm into FOLDER/npm. The engine
 # in componentize-js has fetch events for WASI 0.2.10, and for no other release.
 set -e
 mkdir -p "$1"
@@ -10,8 +10,9 @@ cd "$(dirname "$0")"
 npm install --no-fund --no-audit --prefix "$out/npm" \
 	@bytecodealliance/componentize-js@0.23.0 @bytecodealliance/preview2-shim@0.25.0
 build() {
-	"$out/npm/node_modules/.bin/componentize-js" "$1.js" --wit "$out/wit" --world-name handler -o "$out/$2-js.wasm"
+	"$out/npm/node_modules/.bin/componentize-js" "$1.js" --wit "$out/wit" --world-name "${3:-handler}" -o "$out/$2-js.wasm"
 }
 build hello hello
 build hello_reused hello-reused
 build numbers numbers
+build proxy proxy proxy

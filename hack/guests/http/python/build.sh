@@ -1,6 +1,6 @@
 #!/bin/sh
 # build.sh FOLDER: builds FOLDER/hello-py.wasm and FOLDER/numbers-py.wasm, handlers of WASI 0.2 in Python, and
-# FOLDER/hello-async-py.wasm and FOLDER/numbers-async-py.wasm, handlers of WASI 0.3. It needs python3 with venv and pip,
+# FOLDER/hello-async-py.wasm, FOLDER/numbers-async-py.wasm and FOLDER/proxy-async-py.wasm, handlers of WASI 0.3. It needs python3 with venv and pip,
 # and fetches componentize-py from PyPI into FOLDER/pip; for the WIT it needs node and npm: see ../wit.sh.
 set -e
 mkdir -p "$1"
@@ -16,3 +16,4 @@ build handler hello hello
 build handler numbers_handler numbers # numbers is a module of Python itself
 build handler-async hello_async hello-async
 build handler-async numbers_handler_async numbers-async
+build proxy-async proxy_async proxy-async
