@@ -173,7 +173,7 @@ func (c *Cluster) DeletePod(uid types.UID) {
 	c.touch()
 }
 
-// SetService and DeleteService tell of a Service, and ServicesListed that the first list is there.
+// SetService tells of a Service that is new or has changed.
 func (c *Cluster) SetService(s *corev1.Service) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -181,7 +181,7 @@ func (c *Cluster) SetService(s *corev1.Service) {
 	c.touch()
 }
 
-// DeleteService: see SetService.
+// DeleteService tells of a Service that is no more.
 func (c *Cluster) DeleteService(s *corev1.Service) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,7 +189,7 @@ func (c *Cluster) DeleteService(s *corev1.Service) {
 	c.touch()
 }
 
-// ServicesListed: see SetService.
+// ServicesListed tells that all Services of the first list were told.
 func (c *Cluster) ServicesListed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

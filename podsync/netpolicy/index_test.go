@@ -341,7 +341,8 @@ func (w *world) allows(p *Pod, ingress bool, other netip.Addr, port uint16) bool
 			continue
 		}
 		isolated = true
-		peers, ports := []networkingv1.NetworkPolicyPeer(nil), []networkingv1.NetworkPolicyPort(nil)
+		var peers []networkingv1.NetworkPolicyPeer
+		var ports []networkingv1.NetworkPolicyPort
 		if ingress {
 			peers, ports = policy.Spec.Ingress[0].From, policy.Spec.Ingress[0].Ports
 		} else {
