@@ -70,7 +70,7 @@ func TestServers(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		t.Fatal(err)
 	}
-	env, stop, err := s.serve()
+	env, stop, err := s.serve(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

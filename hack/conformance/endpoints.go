@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -33,7 +34,7 @@ type endpoint struct {
 }
 
 // serve starts the servers, and returns the variables that name them.
-func (s specification) serve() (env map[string]string, stop func(), err error) {
+func (s specification) serve(ctx context.Context) (env map[string]string, stop func(), err error) {
 	var all []*httptest.Server
 	stop = func() {
 		for _, s := range all {
@@ -47,9 +48,9 @@ func (s specification) serve() (env map[string]string, stop func(), err error) {
 			stop()
 			return nil, nil, fmt.Errorf("reading what servers a program needs: %w", err)
 		}
-		address := ""
+		var address string
 		if of.Kind == "closed" {
-			address, err = closedAddress()
+			address, err = closedAddress(ctx)
 		} else {
 			h := httptest.NewServer(of)
 			all = append(all, h)
@@ -65,8 +66,8 @@ func (s specification) serve() (env map[string]string, stop func(), err error) {
 }
 
 // closedAddress is an address that refuses connections.
-func closedAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func closedAddress(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("finding a closed port: %w", err)
 	}

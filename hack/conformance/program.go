@@ -111,7 +111,7 @@ func (r runner) program(ctx context.Context, file string) error {
 	defer func() { _ = os.RemoveAll(scratch) }()
 	ctx, cancel := context.WithTimeout(ctx, r.limit)
 	defer cancel()
-	env, stop, err := s.serve()
+	env, stop, err := s.serve(ctx)
 	if err != nil {
 		return err
 	}

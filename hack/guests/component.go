@@ -15,7 +15,8 @@ import (
 // hello-0.3 has a callback, kitchen-0.3 blocks. config logs its configuration, and lookup-0.2 looks
 // up the names that are its arguments. Tests may not change the files. http-hello-0.2,
 // http-hello-0.3, http-kitchen-0.2 and http-kitchen-0.3 are HTTP handlers: the first two answer
-// `hello`, the others do what the path says. http-blocks-0.3 waits on its stack first.
+// `hello`, the others do what the path says. http-blocks-0.3 waits on its stack first, and
+// http-proxy-0.3 sends requests on to the server that the path names.
 // http-grpc-0.2 serves gRPC.
 func Component(t testing.TB, name string) string {
 	t.Helper()

@@ -113,7 +113,7 @@ func TestSend(t *testing.T) {
 		b, _ := io.ReadAll(r.Body)
 		w.Header().Set("A", r.Header.Get("X")+r.Trailer.Get("Sum")+r.Header.Get("Connection")+r.Header.Get("User-Agent"))
 		w.Header().Set("Connection", "close")
-		w.WriteHeader(201)
+		w.WriteHeader(nethttp.StatusCreated)
 		_, _ = w.Write(bytes.ToUpper(b))
 		_ = nethttp.NewResponseController(w).Flush()
 		w.Header().Set(nethttp.TrailerPrefix+"End", "e")
@@ -214,7 +214,7 @@ func TestUnfinishedBodies(t *testing.T) {
 func TestBackPressure(t *testing.T) {
 	stop := make(chan struct{})
 	s := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
-		if r.Method == "POST" {
+		if r.Method == nethttp.MethodPost {
 			<-stop
 			return
 		}

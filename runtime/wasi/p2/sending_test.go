@@ -80,7 +80,7 @@ func (c *caller) responseOf(f bindings.FutureIncomingResponse) (bindings.Incomin
 func TestSending(t *testing.T) {
 	s := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
 		b, _ := io.ReadAll(r.Body)
-		w.WriteHeader(201)
+		w.WriteHeader(nethttp.StatusCreated)
 		_, _ = w.Write(bytes.ToUpper(b))
 		_ = nethttp.NewResponseController(w).Flush()
 		w.Header().Set(nethttp.TrailerPrefix+"End", fmt.Sprint(r.Trailer.Get("Sum"), r.Header.Get("X"), r.ContentLength))

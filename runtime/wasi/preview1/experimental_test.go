@@ -64,7 +64,7 @@ func TestExperimentalHTTP(t *testing.T) {
 	s := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
 		b, _ := io.ReadAll(r.Body)
 		w.Header()["Two"] = []string{"1", "2"}
-		w.WriteHeader(201)
+		w.WriteHeader(nethttp.StatusCreated)
 		_, _ = io.WriteString(w, r.Method+" "+r.RequestURI+" "+r.Header.Get("A")+" "+string(b))
 	}))
 	defer s.Close()
@@ -169,7 +169,7 @@ func TestExperimentalWithoutNetwork(t *testing.T) {
 // is fails the test unless the error of a request is this one.
 func (r *requester) is(err error, want Errno) {
 	r.t.Helper()
-	if err != want { //nolint:errorlint // as call returns it
+	if err != want {
 		r.t.Errorf("the error is %v, want %v", err, want)
 	}
 }

@@ -265,7 +265,7 @@ func TestRoots(t *testing.T) {
 func TestBounds(t *testing.T) {
 	release := make(chan struct{})
 	url := serve(t, func(w nethttp.ResponseWriter, _ *nethttp.Request) {
-		w.WriteHeader(200)
+		w.WriteHeader(nethttp.StatusOK)
 		_ = nethttp.NewResponseController(w).Flush()
 		<-release
 	})
@@ -397,7 +397,7 @@ type trailing struct {
 
 func (r *trailing) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
-	if err == io.EOF { //nolint:errorlint // of a strings.Reader
+	if err == io.EOF {
 		r.trailer.Set("Sum", "1")
 		r.trailer.Set("Late", "2")
 	}

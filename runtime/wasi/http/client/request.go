@@ -192,7 +192,7 @@ func (f *flight) do(r *Request) (*Response, error) {
 	if !hasUserAgent(r.Header) {
 		request.Header["User-Agent"] = nil // otherwise net/http has one of its own
 	}
-	got, err := f.of.transport.RoundTrip(request)
+	got, err := f.of.transport.RoundTrip(request) //nolint:bodyclose // who gets the Response closes it
 	if err != nil {
 		return nil, failed(f.ctx, err, false)
 	}
@@ -258,7 +258,7 @@ func (d *download) Read(p []byte) (int, error) {
 	patience.start(patience.BetweenBytes, ConnectionReadTimeout)
 	n, err := d.body.Read(p)
 	patience.stop()
-	if err == nil || err == io.EOF { //nolint:errorlint // a body returns it as it is
+	if err == nil || err == io.EOF {
 		return n, err
 	}
 	return n, failed(d.of.ctx, err, true)
