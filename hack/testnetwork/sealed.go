@@ -15,11 +15,12 @@ import (
 // their connections and datagrams go to servers of the test, which send them back.
 func Sealed(t testing.TB) func() *Network {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := net.ListenPacket("udp", "127.0.0.1:0")
+	u, err := config.ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
