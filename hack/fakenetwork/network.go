@@ -86,6 +86,9 @@ func (n *Network) Connect(_ runtime.Protocol, to netip.AddrPort) (wasi.Route, er
 // Accept implements wasi.Network.
 func (n *Network) Accept(runtime.Protocol, netip.AddrPort, netip.AddrPort) error { return nil }
 
+// Unbind implements wasi.Network.
+func (n *Network) Unbind(runtime.Protocol, netip.AddrPort) {}
+
 // Shown implements wasi.Network.
 func (n *Network) Shown(local netip.AddrPort) netip.AddrPort { return local }
 

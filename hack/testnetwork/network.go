@@ -13,6 +13,7 @@ import (
 // Network implements wasi.Network. A function that is nil allows everything, and changes nothing.
 type Network struct {
 	OnBind    func(p runtime.Protocol, address netip.AddrPort, listen bool) (netip.AddrPort, error)
+	OnUnbind  func(p runtime.Protocol, local netip.AddrPort)
 	OnConnect func(p runtime.Protocol, to netip.AddrPort) (wasi.Route, error)
 	OnAccept  func(p runtime.Protocol, local, from netip.AddrPort) error
 	OnShown   func(local netip.AddrPort) netip.AddrPort
@@ -37,6 +38,13 @@ func (n *Network) Bind(p runtime.Protocol, address netip.AddrPort, listen bool) 
 		return address, nil
 	}
 	return n.OnBind(p, address, listen)
+}
+
+// Unbind implements wasi.Network.
+func (n *Network) Unbind(p runtime.Protocol, local netip.AddrPort) {
+	if n.OnUnbind != nil {
+		n.OnUnbind(p, local)
+	}
 }
 
 // Connect implements wasi.Network.

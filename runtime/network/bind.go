@@ -65,6 +65,16 @@ func (n *Network) bindOwn(p runtime.Protocol, address netip.AddrPort, listen boo
 	return bound, nil
 }
 
+// Unbind implements wasi.Network.
+func (n *Network) Unbind(p runtime.Protocol, local netip.AddrPort) {
+	if !n.own {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.private, target{p, plainAddress(local)})
+}
+
 // bindShared is Bind for a guest that shares the addresses of the machine.
 func (n *Network) bindShared(p runtime.Protocol, address netip.AddrPort, listen bool) (netip.AddrPort, error) {
 	a := address.Addr()

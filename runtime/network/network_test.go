@@ -186,6 +186,8 @@ func TestLoopbackIsPrivate(t *testing.T) {
 	}
 	_, err := n.Bind(runtime.TCP, at("127.0.0.1:19999"), true)
 	wants(t, "too many", err, wasi.ErrNoBuffers)
+	n.Unbind(runtime.TCP, at("10.244.3.5:20000"))
+	bind("127.0.0.1:19999")
 }
 
 // TestSharedAddress: a guest with the node's address can have the ports that its spec names.

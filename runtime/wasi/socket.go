@@ -21,6 +21,7 @@ type socket struct {
 	watched  bool // the poller knows it
 	bound    bool
 	as       netip.Addr // what the guest has bound it to; the zero Addr if it did not
+	binds    bool       // Network.Bind was asked for it, and not for the socket that has accepted it
 
 	mu        sync.Mutex // guards closing against cut and shut, which other goroutines call
 	fd        int
@@ -93,6 +94,9 @@ func (s *socket) Watch(write bool, ready func()) (*Watch, error) {
 
 // close closes the descriptor, and gives its room back.
 func (s *socket) close() error {
+	if s.as.IsLoopback() && s.binds {
+		s.guest.network.Unbind(s.protocol, s.local())
+	}
 	if s.initial {
 		s.guest.room.open--
 	} else {
@@ -136,6 +140,7 @@ func (s *socket) bind(to netip.AddrPort, listen bool) error {
 	if err != nil {
 		return err
 	}
+	s.binds = true
 	return s.bindHost(host)
 }
 

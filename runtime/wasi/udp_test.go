@@ -165,6 +165,36 @@ func TestAnswersOfAService(t *testing.T) {
 	}
 }
 
+// TestLoopbackOfPods: the network hears of sockets at the guest's loopback, until they are closed.
+func TestLoopbackOfPods(t *testing.T) {
+	bound := map[netip.AddrPort]bool{}
+	n := &testnetwork.Network{
+		OnBind: func(_ runtime.Protocol, a netip.AddrPort, listen bool) (netip.AddrPort, error) {
+			if listen && a.Port() != 0 {
+				bound[a] = true
+			}
+			return a, nil
+		},
+		OnUnbind: func(_ runtime.Protocol, local netip.AddrPort) { delete(bound, local) },
+	}
+	g := socketGuest(t, wasi.Config{Network: n})
+	u, l := must[*wasi.UDP](t)(g.NewUDP(false)), must[*wasi.TCP](t)(g.NewTCP(false))
+	if err := errors.Join(u.Bind(at("127.0.0.1:0")), l.Bind(at("127.0.0.1:0")), l.Listen()); err != nil {
+		t.Fatal(err)
+	}
+	c := tcp(t, g, false)
+	if err := c.Connect(t.Context(), must[netip.AddrPort](t)(l.Local()), false); err != nil {
+		t.Fatal(err)
+	}
+	accepted := must[*wasi.TCP](t)(l.Accept(t.Context(), false))
+	if err := accepted.Close(t.Context()); err != nil || len(bound) != 2 {
+		t.Errorf("the network knows of %v, %v", bound, err)
+	}
+	if err := errors.Join(u.Close(t.Context()), l.Close(t.Context())); err != nil || len(bound) != 0 {
+		t.Errorf("after they were closed, the network knows of %v, %v", bound, err)
+	}
+}
+
 type connect = func(runtime.Protocol, netip.AddrPort) (wasi.Route, error)
 
 var allow connect
