@@ -72,6 +72,7 @@ func runAgent(ctx context.Context, cfg config.Config, stdout io.Writer, log *zap
 		return err
 	}
 	defer func() { _ = listener.Close() }() // already closed if a server used it
+	defer boundGarbage(ctx)()
 	bootstrap := bootstrapConfig(cfg, stdout, log)
 	identity, err := tlsbootstrap.Join(ctx, bootstrap)
 	if err != nil {

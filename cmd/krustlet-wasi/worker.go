@@ -97,6 +97,7 @@ func hostGuests(args []string, stderr io.Writer) int {
 	// The worker logs to a file. If a person starts a worker on a terminal, it must outlive that
 	// terminal.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+	defer boundGarbage(ctx)()
 	if err := c.serve(ctx, log); err != nil {
 		log.Error("the worker ends", zap.Error(err))
 		return exit.Failure

@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// store is the copy. It computes what each list and event changes. It does no I/O and takes no
-// lock.
+// store is the copy, without managed fields: they are a tenth of a pod, and no part of a node needs
+// them. It computes what each list and event changes. It does no I/O and takes no lock.
 type store[T metav1.Object] struct {
 	objects map[types.NamespacedName]T
 	// version is a resourceVersion. objects is known to be correct up to it, and a watch continues
@@ -58,6 +58,7 @@ func (s *store[T]) replace(items []T, version string) []change[T] {
 	next := make(map[types.NamespacedName]T, len(items))
 	var sets []change[T]
 	for _, item := range items {
+		item.SetManagedFields(nil)
 		key := keyOf(item)
 		known, found := s.objects[key]
 		switch {
@@ -95,6 +96,7 @@ func (s *store[T]) apply(event watch.Event) ([]change[T], error) {
 	if !ok {
 		return nil, &brokenError{fmt.Sprintf("event %q carries a %T", event.Type, event.Object)}
 	}
+	object.SetManagedFields(nil)
 	version := object.GetResourceVersion()
 	if event.Type == watch.Bookmark {
 		if version != "" && !older(version, s.version) {

@@ -212,3 +212,22 @@ func TestHTTPErrorsThatNeedAList(t *testing.T) {
 		}
 	}
 }
+
+// TestStoreHasNoManagedFields: those of lists and of events are dropped.
+func TestStoreHasNoManagedFields(t *testing.T) {
+	managed := func(name string, version int) *corev1.Pod {
+		p := pod(name, "1", version)
+		p.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}
+		return p
+	}
+	s := newStore[*corev1.Pod]()
+	s.replace([]*corev1.Pod{managed("a", 1)}, "1")
+	if _, err := s.apply(added(managed("b", 2))); err != nil {
+		t.Fatal(err)
+	}
+	for key, p := range s.objects {
+		if p.ManagedFields != nil {
+			t.Errorf("%s has managed fields", key)
+		}
+	}
+}
