@@ -72,7 +72,8 @@ func (p *parts) addSet(set runtime.AddressSet) {
 }
 
 // FromNetworkUpdate converts the parts of an update. Pieces of a set that follow each other are one
-// set again.
+// set again. An update may have a set twice, with what happened to it one after the other: what was
+// added first and removed then must not be added again, as a set has its Remove before its Add.
 func FromNetworkUpdate(parts []*workerpb.UpdateNetworkRequest) runtime.NetworkUpdate {
 	var u runtime.NetworkUpdate
 	for i, p := range parts {
@@ -82,7 +83,8 @@ func FromNetworkUpdate(parts []*workerpb.UpdateNetworkRequest) runtime.NetworkUp
 		for _, m := range p.GetSets() {
 			n := len(u.Sets)
 			add, remove := fromPrefixes(m.GetAdd()), fromPrefixes(m.GetRemove())
-			if n > 0 && u.Sets[n-1].Name == m.GetName() && !m.GetReset_() {
+			piece := n > 0 && u.Sets[n-1].Name == m.GetName() && !m.GetReset_()
+			if piece && (len(remove) == 0 || len(u.Sets[n-1].Add) == 0) {
 				u.Sets[n-1].Add = append(u.Sets[n-1].Add, add...)
 				u.Sets[n-1].Remove = append(u.Sets[n-1].Remove, remove...)
 				continue

@@ -50,6 +50,34 @@ func TestNothingOfAnUpdateIsLost(t *testing.T) {
 	}
 }
 
+// A worker that lacks two updates gets both as one. An address that came with the first and went
+// with the second must not stay: the next pod that has it would be let in.
+func TestChangesOfASetStayInTheirOrder(t *testing.T) {
+	one := []netip.Prefix{netip.MustParsePrefix("10.244.1.7/32")}
+	for name, sets := range map[string][]runtime.AddressSet{
+		"came, went":             {{Name: "s", Add: one}, {Name: "s", Remove: one}},
+		"was reset, went":        {{Name: "s", Reset: true, Add: one}, {Name: "s", Remove: one}},
+		"came, went, came, went": {{Name: "s", Add: one}, {Name: "s", Remove: one}, {Name: "s", Add: one}, {Name: "s", Remove: one}},
+	} {
+		got, _ := received(t, runtime.NetworkUpdate{Sets: sets})
+		has := map[netip.Prefix]bool{}
+		for _, s := range got.Sets {
+			if s.Reset {
+				clear(has)
+			}
+			for _, p := range s.Remove {
+				delete(has, p)
+			}
+			for _, p := range s.Add {
+				has[p] = true
+			}
+		}
+		if len(has) != 0 {
+			t.Errorf("%s: %v stays", name, has)
+		}
+	}
+}
+
 // A rule without targets or with all of them are different things, and so are no rules and an empty
 // list of rules.
 func TestRulesKeepTheirMeaning(t *testing.T) {
