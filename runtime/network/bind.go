@@ -49,19 +49,15 @@ func (n *Network) bindOwn(p runtime.Protocol, address netip.AddrPort, listen boo
 		return netip.AddrPort{}, wasi.ErrAddressNotAvailable
 	}
 	bound := netip.AddrPortFrom(own, address.Port())
-	if !listen || address.Port() == 0 {
+	if !listen || address.Port() == 0 || !a.IsLoopback() {
 		return bound, nil
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !a.IsLoopback() {
-		delete(n.private, target{p, bound})
-		return bound, nil
-	}
-	if len(n.private) >= maxPrivate {
+	if _, known := n.private[target{p, bound}]; !known && len(n.private) >= maxPrivate {
 		return netip.AddrPort{}, wasi.ErrNoBuffers
 	}
-	n.private[target{p, bound}] = struct{}{}
+	n.private[target{p, bound}]++ // several sockets may be bound to a port of which one then listens
 	return bound, nil
 }
 
@@ -72,7 +68,10 @@ func (n *Network) Unbind(p runtime.Protocol, local netip.AddrPort) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.private, target{p, plainAddress(local)})
+	at := target{p, plainAddress(local)}
+	if n.private[at]--; n.private[at] <= 0 {
+		delete(n.private, at)
+	}
 }
 
 // bindShared is Bind for a guest that shares the addresses of the machine.

@@ -41,7 +41,7 @@ type Network struct {
 	mu      sync.Mutex
 	pins    map[netip.Addr]*pin
 	leads   map[netip.AddrPort]target // Services that have led datagrams to an endpoint
-	private map[target]struct{}       // the host's, of sockets that listen at the guest's loopback
+	private map[target]int            // the host's, of sockets at the guest's loopback, and how many they are
 	watches map[*watch]struct{}
 	probed  probe // the last result of taken
 	closed  bool
@@ -56,7 +56,7 @@ func (c *Cluster) New(pod string, spec runtime.Network) (*Network, error) {
 		cluster: c, own: spec.Own && len(spec.Addresses) > 0, machine: spec.Own && len(spec.Addresses) == 0,
 		ports: map[runtime.Port]struct{}{}, known: map[string]struct{}{}, search: spec.Names.Search,
 		taken: takenEverywhere, chosen: spec.Names.Chosen, podServers: map[netip.AddrPort]struct{}{},
-		pins: map[netip.Addr]*pin{}, leads: map[netip.AddrPort]target{}, private: map[target]struct{}{}, watches: map[*watch]struct{}{},
+		pins: map[netip.Addr]*pin{}, leads: map[netip.AddrPort]target{}, private: map[target]int{}, watches: map[*watch]struct{}{},
 	}
 	for _, a := range spec.Addresses {
 		if a = a.Unmap(); a.Is4() && !n.four.IsValid() {

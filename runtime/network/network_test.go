@@ -179,8 +179,12 @@ func TestLoopbackIsPrivate(t *testing.T) {
 			t.Errorf("%s is shown as %s; want %s", host, got, guest)
 		}
 	}
-	bind("0.0.0.0:8080") // the other socket has been closed
-	wants(t, "another pod, when the socket is for all", n.Accept(runtime.TCP, local, other), nil)
+	bind("127.0.0.1:8080") // the kernel has refused it
+	n.Unbind(runtime.TCP, local)
+	bind("0.0.0.0:8080") // so it has this
+	wants(t, "another pod, while the first socket is there", n.Accept(runtime.TCP, local, other), wasi.ErrAccess)
+	n.Unbind(runtime.TCP, local)
+	wants(t, "another pod, when the first socket is closed", n.Accept(runtime.TCP, local, other), nil)
 	for port := range uint16(maxPrivate) {
 		_, _ = n.Bind(runtime.TCP, netip.AddrPortFrom(ip("127.0.0.1"), 20000+port), true)
 	}

@@ -20,7 +20,8 @@ type Network interface {
 	// all addresses that the guest may have of that family. listen says that the socket is to
 	// accept connections; a socket that only sends gets a port of its own with port 0.
 	Bind(p runtime.Protocol, address netip.AddrPort, listen bool) (netip.AddrPort, error)
-	// Unbind says that a socket which was bound to the host's address is about to be closed.
+	// Unbind reverts a Bind that was to listen at a port of the guest's loopback: the socket could not
+	// be bound to the host's address, or is about to be closed.
 	Unbind(p runtime.Protocol, local netip.AddrPort)
 	// Connect decides on a connection or a datagram to the guest's address, and returns where it
 	// goes. Each call may choose another endpoint of a Service.

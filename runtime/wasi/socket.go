@@ -21,7 +21,9 @@ type socket struct {
 	watched  bool // the poller knows it
 	bound    bool
 	as       netip.Addr // what the guest has bound it to; the zero Addr if it did not
-	binds    bool       // Network.Bind was asked for it, and not for the socket that has accepted it
+	// private is the host's address that the Network keeps for the guest's loopback alone because of
+	// this socket; zero without.
+	private netip.AddrPort
 
 	mu        sync.Mutex // guards closing against cut and shut, which other goroutines call
 	fd        int
@@ -94,9 +96,7 @@ func (s *socket) Watch(write bool, ready func()) (*Watch, error) {
 
 // close closes the descriptor, and gives its room back.
 func (s *socket) close() error {
-	if s.as.IsLoopback() && s.binds {
-		s.guest.network.Unbind(s.protocol, s.local())
-	}
+	s.unbind()
 	if s.initial {
 		s.guest.room.open--
 	} else {
@@ -136,12 +136,33 @@ func disconnect(fd int) {
 
 // bind binds the socket to the guest's address. listen has the meaning of Network.Bind.
 func (s *socket) bind(to netip.AddrPort, listen bool) error {
-	host, err := s.guest.network.Bind(s.protocol, to, listen)
+	host, err := s.mayBind(to, listen)
 	if err != nil {
 		return err
 	}
-	s.binds = true
-	return s.bindHost(host)
+	if err := s.bindHost(host); err != nil {
+		s.unbind() // another socket may have the port
+		return err
+	}
+	return nil
+}
+
+// mayBind asks the Network. The host's address is the result.
+func (s *socket) mayBind(to netip.AddrPort, listen bool) (netip.AddrPort, error) {
+	s.unbind()
+	host, err := s.guest.network.Bind(s.protocol, to, listen)
+	if err == nil && listen && to.Addr().IsLoopback() && to.Port() != 0 {
+		s.private = host
+	}
+	return host, err
+}
+
+// unbind tells the Network that the socket is at the guest's loopback no more.
+func (s *socket) unbind() {
+	if s.private.IsValid() {
+		s.guest.network.Unbind(s.protocol, s.private)
+		s.private = netip.AddrPort{}
+	}
 }
 
 // bindHost binds the socket to the host's address.

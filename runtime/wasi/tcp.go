@@ -82,7 +82,7 @@ func (t *TCP) Listen() error {
 	case t.state != Bound:
 		return ErrState
 	case t.ephemeral:
-		if _, err := t.guest.network.Bind(runtime.TCP, netip.AddrPortFrom(t.as, t.local().Port()), true); err != nil {
+		if _, err := t.mayBind(netip.AddrPortFrom(t.as, t.local().Port()), true); err != nil {
 			return err
 		}
 	}

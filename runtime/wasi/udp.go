@@ -52,7 +52,7 @@ func (u *UDP) Bind(to netip.AddrPort) error {
 	u.as = to.Addr()
 	if to.Port() == 0 && u.as.IsLoopback() {
 		// It receives, too: the Network is to know that the port is for the guest's loopback alone.
-		_, err := u.guest.network.Bind(runtime.UDP, netip.AddrPortFrom(u.as, u.local().Port()), true)
+		_, err := u.mayBind(netip.AddrPortFrom(u.as, u.local().Port()), true)
 		return err
 	}
 	return nil

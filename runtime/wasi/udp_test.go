@@ -178,6 +178,14 @@ func TestLoopbackOfPods(t *testing.T) {
 		OnUnbind: func(_ runtime.Protocol, local netip.AddrPort) { delete(bound, local) },
 	}
 	g := socketGuest(t, wasi.Config{Network: n})
+	_, taken := listening(t, g, "127.0.0.1:0")
+	n.OnUnbind(runtime.TCP, taken) // as if it were at another address
+	for range 2 {
+		want(t, "binding to a port that is taken", tcp(t, g, false).Bind(taken), wasi.ErrAddressInUse)
+		if len(bound) != 0 {
+			t.Errorf("the network keeps %v for a socket that has no port", bound)
+		}
+	}
 	u, l := must[*wasi.UDP](t)(g.NewUDP(false)), must[*wasi.TCP](t)(g.NewTCP(false))
 	if err := errors.Join(u.Bind(at("127.0.0.1:0")), l.Bind(at("127.0.0.1:0")), l.Listen()); err != nil {
 		t.Fatal(err)
