@@ -30,17 +30,22 @@ func boundGarbage(ctx context.Context) (stop func()) {
 		ticker := time.NewTicker(garbageEvery)
 		defer ticker.Stop()
 		percent := allGarbage
-		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		var calm calmness
+		now := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
 		for {
 			select {
 			case <-ticker.C:
 			case <-ctx.Done():
 				return
 			}
-			metrics.Read(live)
-			if next := garbagePercent(live[0].Value.Uint64()); next != percent {
+			metrics.Read(now)
+			live, made := now[0].Value.Uint64(), now[1].Value.Uint64()
+			if next := garbagePercent(live); next != percent {
 				percent = next
 				debug.SetGCPercent(percent)
+			}
+			if calm.look(live, made) {
+				debug.FreeOSMemory()
 			}
 		}
 	})
@@ -48,6 +53,36 @@ func boundGarbage(ctx context.Context) (stop func()) {
 		cancel()
 		running.Wait()
 	}
+}
+
+// calmness finds out when a process that did much has come to rest. Its garbage is then given back, and
+// its stacks, which each collection halves.
+type calmness struct {
+	made  uint64 // bytes, until the last look
+	quiet int    // looks since something was done
+}
+
+// Of a process that rests, memory is given back after restLooks looks, and then restTimes times in
+// all.
+const (
+	restLooks = 3
+	restTimes = 4
+	// restPart is the part of what is in use that a process makes between two looks while it rests:
+	// what it tells the API server and who asks for its metrics.
+	restPart = 4
+)
+
+// look is told the bytes in use, and all that were ever made. It reports whether memory is to be
+// given back.
+func (r *calmness) look(live, made uint64) bool {
+	few := made-r.made <= max(live/restPart, 1<<20)
+	r.made = made
+	if !few {
+		r.quiet = 0
+		return false
+	}
+	r.quiet++
+	return r.quiet%restLooks == 0 && r.quiet <= restLooks*restTimes
 }
 
 // allGarbage is Go's own bound: as much garbage as there is in use.

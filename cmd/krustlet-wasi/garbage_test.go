@@ -10,3 +10,31 @@ func TestGarbageIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestRestIsNoticed: memory is given back some times after a process has come to rest, and again
+// after it has done something.
+func TestRestIsNoticed(t *testing.T) {
+	var r calmness
+	const live = 100 << 20
+	made := uint64(0)
+	looks := func(n int, each uint64) (given int) {
+		for range n {
+			if made += each; r.look(live, made) {
+				given++
+			}
+		}
+		return given
+	}
+	if n := looks(20, live); n != 0 {
+		t.Errorf("a busy process gives memory back %d times", n)
+	}
+	if n := looks(restLooks-1, 1<<20); n != 0 {
+		t.Error("memory is given back at once")
+	}
+	if n := looks(100, 1<<20); n != restTimes {
+		t.Errorf("a process that rests gives memory back %d times", n)
+	}
+	if n := looks(1, live) + looks(100, 0); n != restTimes {
+		t.Errorf("and %d times after it did something", n)
+	}
+}
