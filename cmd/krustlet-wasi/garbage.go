@@ -10,11 +10,11 @@ import (
 )
 
 // Go lets garbage grow to the size of what is in use before it collects it. A node with ten thousand
-// pods would spend as much memory on garbage as on pods. So garbage gets garbageAlways bytes, and a
-// quarter of what is in use, but never more than what is in use.
+// pods would spend as much memory on garbage as on pods. So garbage gets garbageAlways bytes, and an
+// eighth of what is in use, but never more than what is in use.
 const (
 	garbageAlways = 64 << 20
-	garbagePart   = 4
+	garbagePart   = 8
 	garbageEvery  = 10 * time.Second
 )
 
