@@ -94,6 +94,7 @@ func (c *Cluster) Apply(u runtime.NetworkUpdate) {
 	c.mu.Lock()
 	if u.Reset {
 		c.services = services
+		c.keepRules(nil)
 		for _, p := range c.pods {
 			c.forget(p)
 		}
@@ -140,6 +141,7 @@ func (c *Cluster) learn(p *pod, gone bool) error {
 	old := c.pods[p.uid]
 	switch {
 	case gone && old != nil:
+		c.keepRules(old)
 		c.forget(old)
 	case gone:
 	case old != nil:
@@ -150,6 +152,17 @@ func (c *Cluster) learn(p *pod, gone bool) error {
 		c.pods[p.uid] = p
 	}
 	return nil
+}
+
+// keepRules lets the Networks of a pod, or of all with nil, go on with the rules that are about to
+// be forgotten. Those from their start may be older, and may allow what was forbidden since. The
+// caller holds the lock.
+func (c *Cluster) keepRules(p *pod) {
+	for n := range c.networks {
+		if p == nil || n.pod == p {
+			n.ingress, n.egress = n.rules()
+		}
+	}
 }
 
 // forget forgets what the cluster has said of a pod. The caller holds the lock.

@@ -36,7 +36,7 @@
 //
 // Until the first update, a pod has the rules that it started with (runtime.Network.Rules), sets
 // are empty, and each address may be one of the node. So with a ceiling, a guest reaches only its
-// own pod.
+// own pod. If a later update knows the pod no more, guests that run keep its last rules.
 //
 // # Locks
 //

@@ -28,7 +28,8 @@ type Network struct {
 	four, six netip.Addr
 	ports     map[runtime.Port]struct{}
 	policy    *egress.Policy
-	// ingress and egress are the rules until the cluster says others.
+	// ingress and egress are the rules while the cluster says no others: those of the start, or the
+	// last that it has said. The Cluster's lock guards them.
 	ingress, egress *rules
 	resolver        Resolver
 	known           map[string]struct{} // names of the hosts file
