@@ -57,6 +57,10 @@ func closed(a netip.Addr, sets Sets) bool {
 var forms = []func(b [16]byte) (netip.Addr, bool){
 	// IPv4-compatible: RFC 4291, 2.5.5.1. This is also :: and ::1.
 	func(b [16]byte) (netip.Addr, bool) { return in4(b, 12), isZero(b[:12]) },
+	// IPv4-translated: RFC 2765, 2.1.
+	func(b [16]byte) (netip.Addr, bool) {
+		return in4(b, 12), isZero(b[:8]) && binary.BigEndian.Uint32(b[8:]) == 0xffff_0000
+	},
 	// NAT64: RFC 6052, 2.1.
 	func(b [16]byte) (netip.Addr, bool) {
 		return in4(b, 12), binary.BigEndian.Uint32(b[:]) == 0x64_ff9b && isZero(b[4:12])

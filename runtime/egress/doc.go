@@ -30,10 +30,10 @@
 // If there are ceilings (runtime.Egress.Limits), each of them must allow what the guest's own list
 // allows. Then some addresses are closed, whatever the lists say otherwise: loopback, link-local,
 // unspecified, multicast and broadcast addresses, those where clouds serve credentials to a machine
-// (metadata), and the node's own. So are IPv6 addresses that stand for one of them: IPv4-mapped and
-// IPv4-compatible addresses, NAT64, 6to4, Teredo, ISATAP. Only the first ceiling, the node's, opens
-// them: by an entry that is such an address, or a range of only such addresses. A larger range, `*`
-// and names do not.
+// (metadata), and the node's own. So are IPv6 addresses that stand for one of them: IPv4-mapped,
+// IPv4-compatible and IPv4-translated addresses, NAT64, 6to4, Teredo, ISATAP. Only the first
+// ceiling, the node's, opens them: by an entry that is such an address, or a range of only such
+// addresses. A larger range, `*` and names do not.
 //
 // # Bounds
 //
