@@ -94,7 +94,8 @@ func (c *Cluster) setMachine(addresses []netip.Addr) {
 	}
 }
 
-// MachineAddresses are the addresses of the machine's interfaces.
+// MachineAddresses are the addresses of the machine's interfaces, and those of IPv4 for all hosts of
+// their networks: what is sent to these reaches programs of the machine, too.
 func MachineAddresses() ([]netip.Addr, error) {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
@@ -105,8 +106,29 @@ func MachineAddresses() ([]netip.Addr, error) {
 		if n, ok := a.(*net.IPNet); ok {
 			if addr, ok := netip.AddrFromSlice(n.IP); ok {
 				addresses = append(addresses, addr.Unmap())
+				addresses = append(addresses, allHosts(addr.Unmap(), n.Mask)...)
 			}
 		}
 	}
 	return addresses, nil
+}
+
+// allHosts are the addresses for all hosts of an IPv4 network: the last one, and the first one, which
+// older systems take.
+func allHosts(a netip.Addr, mask net.IPMask) []netip.Addr {
+	const least = 2 // bits of a network that has such addresses (RFC 3021)
+	ones, bits := mask.Size()
+	if !a.Is4() || bits-ones < least {
+		return nil
+	}
+	ones -= bits - a.BitLen() // the mask may be that of an IPv4-mapped address
+	if ones < 1 {
+		return nil
+	}
+	first := netip.PrefixFrom(a, ones).Masked().Addr()
+	last := first.As4()
+	for i := ones; i < a.BitLen(); i++ {
+		last[i/8] |= 0x80 >> (i % 8)
+	}
+	return []netip.Addr{first, netip.AddrFrom4(last)}
 }
