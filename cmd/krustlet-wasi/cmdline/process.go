@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"math"
 	"os"
 	"os/signal"
@@ -51,7 +52,13 @@ func PrepareProcess() {
 	// If a guest's file grows beyond RLIMIT_FSIZE, the guest gets an error. The signal must not end
 	// the process.
 	signal.Ignore(syscall.SIGXFSZ)
+	silence()
 }
+
+// silence drops what libraries give to package log, until the agent sends it elsewhere. net/http
+// quotes there what a server sends without a request: a server that a guest talks to could fill the
+// log of a worker with its bytes.
+func silence() { log.SetOutput(io.Discard) }
 
 // dropEngineBacktraces removes the variables that tell Rust programs to collect native backtraces.
 // The engine would collect one for each trap and each error of a guest. That is slow, and helps
