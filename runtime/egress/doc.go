@@ -17,6 +17,8 @@
 // for TCP and UDP. An empty list allows nothing.
 //
 // Names are compared in the form that is on the wire: small letters, Punycode, no dot at the end.
+// An entry that ends in .svc also stands for the name with the cluster's domain behind it:
+// kubernetes.default.svc for kubernetes.default.svc.cluster.local.
 //
 // # What is decided
 //

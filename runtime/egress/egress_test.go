@@ -63,6 +63,17 @@ func TestNames(t *testing.T) {
 		{"*:443", "example.com", 0, true},
 		{"cluster", "kubernetes.default.svc.cluster.local", 443, true},
 		{"cluster:53", "kubernetes.default.svc.cluster.local", 443, false},
+		{"kubernetes.default.svc:443", "kubernetes.default.svc.cluster.local", 443, true},
+		{"kubernetes.default.svc:443", "kubernetes.default.svc.cluster.local", 80, false},
+		{"kubernetes.default.svc", "kubernetes.default.svc", 443, true},
+		{"kubernetes.default.svc", "other.default.svc.cluster.local", 443, false},
+		{"kubernetes.default.svc", "kubernetes.default.svc.example.com", 443, false},
+		{"kubernetes.default.svc", "kubernetes.default.svc.evilcluster.local", 443, false},
+		{"*.default.svc", "kubernetes.default.svc.cluster.local", 443, true},
+		{"*.svc", "kubernetes.default.svc.cluster.local", 443, true},
+		{"*.svc", "svc.cluster.local", 443, false},
+		{"kubernetes.default", "kubernetes.default.svc.cluster.local", 443, false},
+		{"example.com", "example.com.cluster.local", 443, false},
 		{"cluster", "cluster.local", 443, false},
 		{"cluster", "evilcluster.local", 443, false},
 		{"cluster", "example.com", 443, false},
@@ -143,6 +154,16 @@ func TestNamesThatWereFound(t *testing.T) {
 		}
 		if v := policy(t, list).Address(address, nil, sets{}); !v.Denied {
 			t.Errorf("%q without a lookup: %+v", list, v)
+		}
+	}
+}
+
+// TestServicesThatWereFound: an entry without the cluster's domain opens its Service's address.
+func TestServicesThatWereFound(t *testing.T) {
+	address := netip.MustParseAddrPort("198.51.100.7:443")
+	for name, want := range map[string]bool{"db.ns.svc.cluster.local": true, "db.ns.svc": true, "db.ns.svc.example.com": false} {
+		if v := policy(t, "db.ns.svc:443", "db.ns.svc").Address(address, []Found{{Name: name}}, sets{}); v.Denied == want {
+			t.Errorf("%s: %+v", name, v)
 		}
 	}
 }

@@ -151,11 +151,23 @@ func (l *List) Everything() bool { return l.everything.all }
 // Name reports whether the list allows a name, which is in the form of Canonical, at a port. Port 0
 // means any. domain is the cluster's, or empty.
 func (l *List) Name(name string, port uint16, domain string) bool {
-	return l.everything.has(port) || l.named(name, port) || l.cluster.has(port) && isBelow(name, domain)
+	return l.everything.has(port) || l.named(name, port, domain) || l.cluster.has(port) && isBelow(name, domain)
 }
 
-// named reports whether the list has the name, or a wildcard above it.
-func (l *List) named(name string, port uint16) bool {
+// named reports whether the list has the name, or a wildcard above it. A Service's name may be in
+// the list without the cluster's domain.
+func (l *List) named(name string, port uint16, domain string) bool {
+	return l.spelled(name, port) || isBelow(name, domain) && l.isService(name[:len(name)-len(domain)-1], port)
+}
+
+// isService reports whether the list has a name that was below the cluster's domain, and is one of
+// a Service: db.ns.svc.
+func (l *List) isService(short string, port uint16) bool {
+	return strings.HasSuffix(short, ".svc") && l.spelled(short, port)
+}
+
+// spelled reports whether the list has the name as it is, or a wildcard above it.
+func (l *List) spelled(name string, port uint16) bool {
 	if p, found := l.names[name]; found && p.has(port) {
 		return true
 	}

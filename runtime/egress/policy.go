@@ -92,7 +92,7 @@ func (p *Policy) Address(a netip.AddrPort, names []Found, sets Sets) Verdict {
 	if len(p.limits) > 0 && !p.within(a, names, sets) {
 		return Verdict{Noted: true, Denied: true, By: runtime.ByLimit}
 	}
-	return p.own(p.allow.address(a, sets) || p.allow.found(a.Port(), names, true))
+	return p.own(p.allow.address(a, sets) || p.allow.found(a.Port(), names, p.domain, true))
 }
 
 // Endpoint decides on an endpoint to which a Service has led that Address allows. Only the ceilings
@@ -125,7 +125,7 @@ func (p *Policy) within(a netip.AddrPort, names []Found, sets Sets) bool {
 		rest = rest[1:]
 	}
 	for _, limit := range rest {
-		if !limit.address(a, sets) && !limit.found(a.Port(), names, false) {
+		if !limit.address(a, sets) && !limit.found(a.Port(), names, p.domain, false) {
 			return false
 		}
 	}
@@ -134,9 +134,9 @@ func (p *Policy) within(a netip.AddrPort, names []Found, sets Sets) bool {
 
 // found reports whether the list has one of the names. Those for which the pod vouches count only
 // if pods is set.
-func (l *List) found(port uint16, names []Found, pods bool) bool {
+func (l *List) found(port uint16, names []Found, domain string, pods bool) bool {
 	for _, n := range names {
-		if (pods || !n.Pods) && l.named(n.Name, port) {
+		if (pods || !n.Pods) && l.named(n.Name, port, domain) {
 			return true
 		}
 	}
