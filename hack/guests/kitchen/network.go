@@ -10,13 +10,14 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests/wasinet"
 )
 
 // networkCommands are those of connections.
 func networkCommands() map[string]command {
-	return map[string]command{"dial": dial, "datagram": datagram, "lookup": lookup, "listen": listen, "stream": stream}
+	return map[string]command{"dial": dial, "datagram": datagram, "lookup": lookup, "listen": listen, "stream": stream, "knock": knock}
 }
 
 var errUsage = errors.New("wrong arguments")
@@ -136,4 +137,36 @@ func stream(args []string) error {
 	}
 	_, err = io.Copy(io.Discard, c)
 	return err
+}
+
+// knock ADDRESS sends requests of HTTP for ever, each by a connection of its own. For
+// each it prints `through` if there is an answer, and else `kept out`.
+func knock(args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	for ; ; time.Sleep(20 * time.Millisecond) {
+		if answers(args[0]) {
+			fmt.Println("through")
+		} else {
+			fmt.Println("kept out")
+		}
+	}
+}
+
+// answers reports whether a server of HTTP answers a request.
+func answers(address string) bool {
+	c, err := wasinet.Dial("tcp", address)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return false
+	}
+	if _, err := io.WriteString(c, "GET /x HTTP/1.0\r\n\r\n"); err != nil {
+		return false
+	}
+	n, _ := c.Read(make([]byte, 1))
+	return n > 0
 }
