@@ -7,6 +7,7 @@
 //	experimental METHOD URL [BODY]
 //	                           sends an HTTP request as guests of Krustlet did
 //	kitchen COMMAND [ARG…]     has a small command for each thing that a test wants a guest to do
+//	pods [SERVER]              lists the pods of its namespace, with client-go
 //	serve                      serves HTTP on the listening sockets that it gets
 //
 // Component gives a component that is written in WAT, and Wrapped a Go program as a component of

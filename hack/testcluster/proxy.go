@@ -4,8 +4,8 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
-	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -33,18 +33,24 @@ type Proxy struct {
 // Proxy starts a proxy on a free port of 127.0.0.1.
 func (c *Cluster) Proxy(t testing.TB) *Proxy {
 	t.Helper()
+	return c.ProxyAt(t, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+}
+
+// ProxyAt starts a proxy on a free port of an IPv4 address that the machine has.
+func (c *Cluster) ProxyAt(t testing.TB, address netip.Addr) *Proxy {
+	t.Helper()
 	target, err := url.Parse(c.config.Host)
 	if err != nil {
 		t.Fatalf("testcluster: the API server's address: %v", err)
 	}
-	port, err := reservePort(t)
+	port, err := reservePort(t, address)
 	if err != nil {
 		t.Fatalf("testcluster: finding a port for a proxy: %v", err)
 	}
 	p := &Proxy{
 		t:      t,
 		target: target.Host,
-		addr:   net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		addr:   netip.AddrPortFrom(address, port).String(),
 		conns:  map[net.Conn]struct{}{},
 	}
 	p.Restore()
@@ -152,13 +158,13 @@ func pass(from, to net.Conn) {
 // bound and never listens. So while the proxy is cut, the kernel gives the port to no other
 // process. It also does not give it to a client as the client's own port: such a client would
 // connect to itself.
-func reservePort(t testing.TB) (int, error) {
+func reservePort(t testing.TB, address netip.Addr) (uint16, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, err
 	}
 	t.Cleanup(func() { _ = unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: address.As4()}); err != nil {
 		return 0, err
 	}
 	// This comes after the bind, so the bind was exclusive. The listener shares the port.
@@ -169,7 +175,7 @@ func reservePort(t testing.TB) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return name.(*unix.SockaddrInet4).Port, nil
+	return uint16(name.(*unix.SockaddrInet4).Port), nil
 }
 
 // sharedListener listens on a port that reservePort has reserved.

@@ -1,5 +1,6 @@
 ;; An HTTP handler of WASI 0.3 that sends each request on. The path names the server: of /127.0.0.1:8080/a?b the request
-;; goes to 127.0.0.1:8080, with the path /a?b. The response is the answer. The bodies do not come to the guest.
+;; goes to 127.0.0.1:8080, with the path /a?b, and that of /=127.0.0.1:8080/a?b by HTTPS. The response is the answer. The
+;; bodies do not come to the guest.
 ;;
 ;; `handle` is lifted asynchronously, without a callback: it waits on its stack until there is a response.
 (component $proxy
@@ -81,20 +82,22 @@
     (import "host" "task.return" (func $task.return (param i32 i32 i32 i64 i32 i32 i32 i32)))
     (import "host" "memory" (memory 1))
 
-    (func (export "handle") (param $request i32) (local $at i32) (local $end i32)
+    (func (export "handle") (param $request i32) (local $at i32) (local $end i32) (local $host i32) (local $tls i32)
       (call $get-path (local.get $request) (i32.const 0))
       (local.set $at (i32.load (i32.const 4)))
       (local.set $end (i32.add (local.get $at) (i32.load (i32.const 8))))
-      (local.set $at (i32.add (local.get $at) (i32.const 1))) ;; after the first slash
+      (local.set $tls (i32.eq (i32.load8_u (i32.add (local.get $at) (i32.const 1))) (i32.const 61)))
+      (local.set $host (i32.add (i32.add (local.get $at) (i32.const 1)) (local.get $tls))) ;; after the first slash
+      (local.set $at (local.get $host))
       (block $found
         (loop $next ;; to the second one
           (br_if $found (i32.ge_u (local.get $at) (local.get $end)))
           (br_if $found (i32.eq (i32.load8_u (local.get $at)) (i32.const 47)))
           (local.set $at (i32.add (local.get $at) (i32.const 1)))
           (br $next)))
-      (if (call $set-scheme (local.get $request) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0)) (then (unreachable)))
-      (if (call $set-authority (local.get $request) (i32.const 1) (i32.add (i32.load (i32.const 4)) (i32.const 1))
-          (i32.sub (i32.sub (local.get $at) (i32.load (i32.const 4))) (i32.const 1)))
+      (if (call $set-scheme (local.get $request) (i32.const 1) (local.get $tls) (i32.const 0) (i32.const 0)) (then (unreachable)))
+      (if (call $set-authority (local.get $request) (i32.const 1) (local.get $host)
+          (i32.sub (local.get $at) (local.get $host)))
         (then (unreachable)))
       (if (call $set-path (local.get $request) (i32.const 1) (local.get $at) (i32.sub (local.get $end) (local.get $at)))
         (then (unreachable)))
