@@ -1,7 +1,7 @@
 #!/bin/sh
-# build.sh FOLDER: builds FOLDER/hello-js.wasm, FOLDER/hello-reused-js.wasm, FOLDER/numbers-js.wasm and
-# FOLDER/proxy-js.wasm, handlers of WASI 0.2 in JavaScript. It needs node and npm, and fetches jco and componentize-js from npm into FOLDER/npm. The engine
-# in componentize-js has fetch events for WASI 0.2.10, and for no other release.
+# build.sh FOLDER: builds hello-js.wasm, hello-reused-js.wasm, numbers-js.wasm, proxy-js.wasm and pods-js.wasm in
+# FOLDER, handlers of WASI 0.2 in JavaScript. It needs node and npm, and fetches jco and componentize-js from npm into
+# FOLDER/npm. The engine in componentize-js has fetch events for WASI 0.2.10, and for no other release.
 set -e
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
@@ -16,3 +16,4 @@ build hello hello
 build hello_reused hello-reused
 build numbers numbers
 build proxy proxy proxy
+build pods pods pods
