@@ -14,8 +14,17 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
+// The bounds of the rules of a pod. Whoever may write policies could otherwise have each pod of the
+// cluster compared with any number of sets, and workers told more than they take at once. If the
+// policies of a pod say more, they allow nothing.
+const (
+	maxParts = 20_000 // peers, exceptions and ports, with setParts for each set
+	setParts = 10     // so there are at most 2000 sets
+)
+
 // compiled are the rules of a pod, and what they need.
 type compiled struct {
+	left  int // of maxParts
 	rules runtime.PodRules
 	sets  map[setKey]selectors
 	named map[string]bool // names of ports of other pods
@@ -26,7 +35,7 @@ type selectors struct{ namespaces, pods labels.Selector }
 
 // compile makes the rules of a pod of this node from the policies of its namespace.
 func (x *Index) compile(p *Pod) compiled {
-	c := compiled{rules: runtime.PodRules{Pod: string(p.UID), Addresses: p.IPs}, sets: map[setKey]selectors{}, named: map[string]bool{}}
+	c := compiled{left: maxParts, rules: runtime.PodRules{Pod: string(p.UID), Addresses: p.IPs}, sets: map[setKey]selectors{}, named: map[string]bool{}}
 	if p.Host || x.ignored {
 		return c
 	}
@@ -51,7 +60,26 @@ func (x *Index) compile(p *Pod) compiled {
 			}
 		}
 	}
+	if c.left < 0 {
+		c.allowNothing()
+	}
 	return c
+}
+
+// allowNothing forgets the rules. Those who name ports are still compiled again when pods change.
+func (c *compiled) allowNothing() {
+	for _, r := range []*runtime.Rules{c.rules.Ingress, c.rules.Egress} {
+		if r != nil {
+			r.List = nil
+		}
+	}
+	clear(c.sets)
+}
+
+// spend reports whether there is room for more parts.
+func (c *compiled) spend(parts int) bool {
+	c.left -= parts
+	return c.left >= 0
 }
 
 func orEmpty(r *runtime.Rules) *runtime.Rules {
@@ -74,6 +102,9 @@ func directions(policy *networkingv1.NetworkPolicy) (ingress, egress bool) {
 func (c *compiled) ingress(namespace string, p *Pod, r networkingv1.NetworkPolicyIngressRule) {
 	rule, _ := c.peers(namespace, r.From)
 	for _, port := range r.Ports {
+		if !c.spend(1) {
+			return
+		}
 		protocol, known := protocolOf(port)
 		switch {
 		case !known:
@@ -95,6 +126,9 @@ func (c *compiled) ingress(namespace string, p *Pod, r networkingv1.NetworkPolic
 func (c *compiled) egress(x *Index, namespace string, r networkingv1.NetworkPolicyEgressRule) {
 	rule, peers := c.peers(namespace, r.To)
 	for _, port := range r.Ports {
+		if !c.spend(1) {
+			return
+		}
 		protocol, known := protocolOf(port)
 		switch {
 		case !known:
@@ -113,8 +147,14 @@ func (c *compiled) egress(x *Index, namespace string, r networkingv1.NetworkPoli
 // byName adds the rules for a named port of some peers.
 func (c *compiled) byName(x *Index, peers []peer, name string, protocol runtime.Protocol) {
 	for _, of := range peers {
+		if !c.spend(setParts) { // it looks at all pods
+			return
+		}
 		of.key.port, of.key.protocol = name, nameOf(protocol)
 		for _, n := range x.numbers(of) {
+			if !c.spend(setParts) {
+				return
+			}
 			of.key.number = n
 			c.sets[of.key] = of.selectors
 			c.rules.Egress.List = append(c.rules.Egress.List, runtime.Rule{
@@ -139,8 +179,13 @@ func (c *compiled) peers(namespace string, from []networkingv1.NetworkPolicyPeer
 	if len(from) == 0 {
 		return runtime.Rule{Any: true}, []peer{everyPod}
 	}
+	c.spend(1)
 	for _, one := range from {
+		if c.left < 0 {
+			break
+		}
 		if one.IPBlock != nil {
+			c.spend(1 + len(one.IPBlock.Except))
 			if b, ok := blockOf(one.IPBlock); ok {
 				rule.Blocks = append(rule.Blocks, b)
 			}
@@ -150,6 +195,7 @@ func (c *compiled) peers(namespace string, from []networkingv1.NetworkPolicyPeer
 		if !ok {
 			continue
 		}
+		c.spend(setParts)
 		list = append(list, of)
 		c.sets[of.key] = of.selectors
 		if name := of.key.name(); !slices.Contains(rule.Sets, name) {

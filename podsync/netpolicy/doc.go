@@ -18,5 +18,6 @@
 //
 // A change of a pod is compared with each set that the node's pods need. After a change of a
 // policy, the rules of the node's pods in its namespace are made again, and a set that is new looks
-// at all pods. Of a pod, only names, labels, addresses and named ports are kept.
+// at all pods. The rules of a pod have bounds (compile.go): beyond them, they allow nothing. Of a
+// pod, only names, labels, addresses and named ports are kept.
 package netpolicy
