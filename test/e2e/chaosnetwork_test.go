@@ -17,8 +17,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// besieged is a node whose agent and workers are killed, with a server at which guests knock all the
-// time. Its policy forbids strangers to enter, and another forbids the pods that are shut to leave.
+// besieged is a node whose agent and workers are killed, with a server at which guests knock all
+// the time. Its policy forbids strangers to enter. Another forbids the pods that are shut to leave.
 type besieged struct {
 	*network
 	t       *testing.T
