@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Go lets garbage grow to the size of what is in use before it collects it. A node with ten thousand
-// pods would spend as much memory on garbage as on pods. So garbage gets garbageAlways bytes, and an
-// eighth of what is in use, but never more than what is in use.
+// Go lets garbage grow to the size of what is in use before it collects it. A node with ten
+// thousand pods would spend as much memory on garbage as on pods. So garbage gets garbageAlways
+// bytes, and an eighth of what is in use, but never more than what is in use.
 const (
 	garbageAlways = 64 << 20
 	garbagePart   = 8
@@ -55,8 +55,8 @@ func boundGarbage(ctx context.Context) (stop func()) {
 	}
 }
 
-// calmness finds out when a process that did much has come to rest. Its garbage is then given back, and
-// its stacks, which each collection halves.
+// calmness finds out when a process that did much has come to rest. Its garbage is then given back,
+// and its stacks, which each collection halves.
 type calmness struct {
 	made  uint64 // bytes, until the last look
 	quiet int    // looks since something was done
