@@ -57,7 +57,8 @@ func TestDeniedEvents(t *testing.T) {
 	}{
 		{runtime.Denial{Target: "a.example:80", By: runtime.ByEgress}, "Warning", "Connection to a.example:80 was refused: the pod's list of egress does not have it"},
 		{runtime.Denial{Target: "10.0.0.1:80", By: runtime.ByLimit}, "Warning", "it is beyond the limit of egress"},
-		{runtime.Denial{Target: "10.0.0.1", By: runtime.ByPolicy, Ingress: true}, "Warning", "Connection from 10.0.0.1 was refused: no NetworkPolicy of the pods allows it"},
+		{runtime.Denial{Target: "10.0.0.1", By: runtime.ByPolicy, Ingress: true}, "Warning", "Connection from 10.0.0.1 was refused: no NetworkPolicy allows it, of ingress for this pod"},
+		{runtime.Denial{Target: "10.0.0.1:80", By: runtime.ByPolicy}, "Warning", "Connection to 10.0.0.1:80 was refused: no NetworkPolicy allows it, of egress for this pod or of ingress for the pod at the other end"},
 		{runtime.Denial{Target: "a.example:80", By: runtime.ByEgress, Audited: true}, "Normal", "would be refused without the audit"},
 	} {
 		e := events.NetworkDenied(tt.denial)

@@ -16,20 +16,22 @@ func NetworkDenied(d runtime.Denial) Event {
 		what = "Connection from " + d.Target
 	}
 	if d.Audited {
-		return Event{corev1.EventTypeNormal, "NetworkAudited", what + " would be refused without the audit: " + denier(d.By)}
+		return Event{corev1.EventTypeNormal, "NetworkAudited", what + " would be refused without the audit: " + denier(d)}
 	}
-	return Event{corev1.EventTypeWarning, "NetworkDenied", what + " was refused: " + denier(d.By)}
+	return Event{corev1.EventTypeWarning, "NetworkDenied", what + " was refused: " + denier(d)}
 }
 
-func denier(by runtime.Decider) string {
-	switch by {
+func denier(d runtime.Denial) string {
+	switch d.By {
 	case runtime.ByEgress:
 		return "the pod's list of egress does not have it (annotation krustlet-wasi.dev/egress, or --default-egress of the node)"
 	case runtime.ByLimit:
 		return "it is beyond the limit of egress of the node (--egress-limit) or of the namespace (annotation krustlet-wasi.dev/egress-limit)"
-	default:
-		return "no NetworkPolicy of the pods allows it"
 	}
+	if d.Ingress {
+		return "no NetworkPolicy allows it, of ingress for this pod"
+	}
+	return "no NetworkPolicy allows it, of egress for this pod or of ingress for the pod at the other end"
 }
 
 // TooManyDenied says that there will be no more such events about a pod.
