@@ -94,8 +94,8 @@ func (c *Cluster) setMachine(addresses []netip.Addr) {
 	}
 }
 
-// MachineAddresses are the addresses of the machine's interfaces, and those of IPv4 for all hosts of
-// their networks: what is sent to these reaches programs of the machine, too.
+// MachineAddresses are the addresses of the machine's interfaces, and those of IPv4 for all hosts
+// of their networks: what is sent to these reaches programs of the machine, too.
 func MachineAddresses() ([]netip.Addr, error) {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
@@ -113,8 +113,8 @@ func MachineAddresses() ([]netip.Addr, error) {
 	return addresses, nil
 }
 
-// allHosts are the addresses for all hosts of an IPv4 network: the last one, and the first one, which
-// older systems take.
+// allHosts are the addresses for all hosts of an IPv4 network: the last one, and the first one,
+// which older systems take.
 func allHosts(a netip.Addr, mask net.IPMask) []netip.Addr {
 	const least = 2 // bits of a network that has such addresses (RFC 3021)
 	ones, bits := mask.Size()

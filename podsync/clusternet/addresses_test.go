@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestAllHosts: a datagram to all hosts of the node's network reaches the node, so such an address is
-// one of the node's.
+// TestAllHosts: a datagram to all hosts of the node's network reaches the node, so such an address
+// is one of the node's.
 func TestAllHosts(t *testing.T) {
 	for text, want := range map[string][]string{
 		"192.0.2.77/24":   {"192.0.2.0", "192.0.2.255"},

@@ -7,9 +7,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/names"
 )
 
-// FuzzCanonical: lists of egress and lookups mean the same by a name. Otherwise a list could allow one
-// name, and servers be asked for another. Each may refuse what the other takes: lists have names of
-// records that no host may have, and no numbers.
+// FuzzCanonical: lists of egress and lookups mean the same by a name. Otherwise a list could allow
+// one name, and servers be asked for another. Each may refuse what the other takes: lists have
+// names of records that no host may have, and no numbers.
 func FuzzCanonical(f *testing.F) {
 	for _, name := range []string{
 		"Example.COM.", "bücher.example", "xn--bcher-kva.example", "XN--BCHER-KVA.example", "r3---sn.example.com", "a_b.example", "-a.example",
