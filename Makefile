@@ -67,9 +67,10 @@ bench: cluster ## how fast pods start and guests run: hack/bench/doc.go explains
 	$(GO) test -run '^$$' -bench . -benchtime 5s -timeout 20m ./hack/bench
 	$(GO) test -run '^$$' -bench . -timeout 15m ./runtime/wasmtime ./runtime/wasi/preview1 ./runtime/logfile
 
-nodeconformance: build cluster ## Kubernetes' own node tests on this node, half an hour; docs/conformance.md has the result
+nodeconformance: build cluster coredns ## Kubernetes' own node tests on this node, half an hour; docs/conformance.md has the result
 	cd hack/nodeconformance/suite && $(GO) test -c $(CLUSTER_FLAGS) -o ../../../bin/e2e.test . && \
 		$(GO) build -o ../../../bin/ginkgo github.com/onsi/ginkgo/v2/ginkgo
+	cd hack/nodeconformance/guest && GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' -o ../../../bin/e2e.wasm .
 	$(GO) run ./hack/nodeconformance
 
 clean: ## remove what was built; Go's build cache stays

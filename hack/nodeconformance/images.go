@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"k8s.io/client-go/util/cert"
 )
 
 // program is the content and configuration of one of the tests' images.
@@ -29,13 +30,15 @@ type program struct {
 	entrypoint, cmd []string
 	ports           []string // ports that the image exposes
 	user            string
+	certified       bool // it has /localhost.crt and /localhost.key
 }
 
 // programs are the images that the guest replaces.
 var programs = map[string]program{
 	"agnhost": {
-		file: "/agnhost", entrypoint: []string{"/agnhost"}, cmd: []string{"pause"},
-		ports: []string{"80/tcp", "5000/tcp", "8080/tcp", "8081/tcp", "9376/tcp"},
+		// It exposes no ports. The node would listen at them for the first container of a pod,
+		// and the guest can listen itself.
+		file: "/agnhost", entrypoint: []string{"/agnhost"}, cmd: []string{"pause"}, certified: true,
 	},
 	"busybox":           {file: "/bin/busybox", cmd: []string{"sh"}},
 	"glibc-dns-testing": {file: "/bin/busybox", cmd: []string{"sh"}},
@@ -70,10 +73,10 @@ func (s *site) startRegistry(ctx context.Context) error {
 // sourceList is the file that tells the suite where its images are.
 func (s *site) sourceList() string { return filepath.Join(s.dir, "registries.yaml") }
 
-// publish builds the guest. It publishes the guest under every name by which the suite asks for one
-// of its programs.
+// publish publishes the guest, bin/e2e.wasm, under every name by which the suite asks for one of
+// its programs.
 func (s *site) publish(ctx context.Context) error {
-	guest, err := s.buildGuest(ctx)
+	guest, err := os.ReadFile("bin/e2e.wasm")
 	if err != nil {
 		return err
 	}
@@ -105,20 +108,17 @@ func (s *site) publish(ctx context.Context) error {
 	return nil
 }
 
-func (s *site) buildGuest(ctx context.Context) (module []byte, err error) {
-	file := filepath.Join(s.dir, "guest.wasm")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", file, ".")
-	build.Dir = "hack/nodeconformance/guest"
-	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building the guest: %w\n%s", err, out)
-	}
-	return os.ReadFile(file)
-}
-
 // image is a container image for wasip1/wasm, with the guest as its program.
 func (p program) image(guest []byte) (v1.Image, error) {
-	layer, err := crane.Layer(map[string][]byte{strings.TrimPrefix(p.file, "/"): guest})
+	files := map[string][]byte{strings.TrimPrefix(p.file, "/"): guest}
+	if p.certified {
+		certificate, key, err := cert.GenerateSelfSignedCertKey("localhost", nil, nil)
+		if err != nil {
+			return nil, fmt.Errorf("making the certificate of localhost: %w", err)
+		}
+		files["localhost.crt"], files["localhost.key"] = certificate, key
+	}
+	layer, err := crane.Layer(files)
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,12 @@
-// Command nodeconformance runs the Kubernetes project's own node tests, those with the tag
-// NodeConformance, against krustlet-wasi. It starts a control plane, a registry with WASI builds of
-// the tests' images, and a node that registers as a Linux node without taints, all on loopback.
-// `make nodeconformance` builds what it needs and starts it in the repository's root.
+// Command nodeconformance runs the Kubernetes project's own tests against krustlet-wasi: the node
+// tests, those with the tag NodeConformance, the conformance tests of sig-network, or those of
+// NetworkPolicies. It starts a control plane, a name server, a registry with WASI builds of the
+// tests' images, and a node that registers as a Linux node without taints, all in a network
+// namespace of its own. `make nodeconformance` builds what it needs and starts it in the
+// repository's root.
 //
-// Tests whose container program cannot exist in WASI are left out. skip.txt names them, with a
-// reason for each. The exit code is 1 if a test fails.
+// Tests whose container program cannot exist in WASI are left out. skip.txt and the files beside it
+// name them, with a reason for each. The exit code is 1 if a test fails.
 package main
 
 import (
@@ -22,6 +24,7 @@ import (
 
 // settings is the content of the command line.
 type settings struct {
+	kind      kind
 	focus     *regexp.Regexp
 	processes int
 	markdown  bool
@@ -44,6 +47,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		tell(err)
 		return 2
+	case os.Getenv(inside) == "":
+		code, err := inOwnNetwork(ctx, args, stdout, stderr)
+		if err != nil {
+			tell(err)
+		}
+		return code
 	}
 	report, err := conform(ctx, s, stderr)
 	if err != nil {
@@ -65,7 +74,8 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	var s settings
 	flags := flag.NewFlagSet("nodeconformance", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	focus := flags.String("focus", "", "run only tests whose name matches this `regexp`, of those tagged NodeConformance")
+	focus := flags.String("focus", "", "run only tests whose name matches this `regexp`, of the chosen tests")
+	tests := flags.String("tests", "node", "what to run: node, network (conformance of sig-network) or policy (NetworkPolicies)")
 	flags.IntVar(&s.processes, "procs", 12, "how many tests run at the same `time`")
 	flags.BoolVar(&s.markdown, "markdown", false, "print the result as docs/conformance.md has it")
 	flags.StringVar(&s.dir, "dir", "", "`folder` for all files, which is kept (default: one that is removed)")
@@ -76,13 +86,16 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 		return s, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	var err error
+	if s.kind, err = kindNamed(*tests); err != nil {
+		return s, err
+	}
 	s.focus, err = regexp.Compile(*focus)
 	return s, err
 }
 
 // conform starts everything, runs the tests and stops everything.
 func conform(ctx context.Context, s settings, progress io.Writer) (_ report, err error) {
-	skips, err := readSkips()
+	skips, err := readSkips(s.kind.skips)
 	if err != nil {
 		return report{}, err
 	}
@@ -110,5 +123,5 @@ func conform(ctx context.Context, s settings, progress io.Writer) (_ report, err
 	if err != nil {
 		return report{}, err
 	}
-	return newReport(specs, s.focus, skips)
+	return newReport(specs, s.kind, s.focus, skips)
 }

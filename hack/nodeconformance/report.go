@@ -27,18 +27,18 @@ type result struct {
 
 type report struct{ results []result }
 
-// newReport reports the tests that focus selects. If a pattern of the list matches no test, that is
-// an error, so that the list stays up to date.
-func newReport(specs []spec, focus *regexp.Regexp, skips []skip) (report, error) {
+// newReport reports the tests of a kind that focus selects. If a pattern of the list matches no
+// test, that is an error, so that the list stays up to date.
+func newReport(specs []spec, k kind, focus *regexp.Regexp, skips []skip) (report, error) {
 	var r report
 	used := map[string]bool{}
 	for _, s := range specs {
 		name := s.name()
-		if !strings.Contains(name, "["+label+"]") {
+		if !k.has(name) {
 			continue
 		}
 		one := result{name: name, area: s.area()}
-		if i := slices.IndexFunc(skips, func(k skip) bool { return k.pattern.MatchString(name) }); i >= 0 {
+		if i := slices.IndexFunc(skips, func(s skip) bool { return s.pattern.MatchString(name) }); i >= 0 {
 			used[skips[i].pattern.String()] = true
 			one.outcome, one.why = left, skips[i].reason
 		} else {
@@ -48,9 +48,9 @@ func newReport(specs []spec, focus *regexp.Regexp, skips []skip) (report, error)
 			r.results = append(r.results, one)
 		}
 	}
-	for _, k := range skips {
-		if !used[k.pattern.String()] {
-			return report{}, fmt.Errorf("skip.txt: no test has a name with %q, or an earlier line has it already", k.pattern)
+	for _, one := range skips {
+		if !used[one.pattern.String()] {
+			return report{}, fmt.Errorf("reading what is left out: no test has a name with %q, or an earlier line has it already", one.pattern)
 		}
 	}
 	slices.SortFunc(r.results, func(a, b result) int { return strings.Compare(a.name, b.name) })

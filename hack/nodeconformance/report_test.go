@@ -1,7 +1,9 @@
 package main
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -23,7 +25,7 @@ var specs = []spec{
 
 func TestReport(t *testing.T) {
 	skips := []skip{{regexp.MustCompile("Sysctls"), "there are none"}}
-	r, err := newReport(specs, regexp.MustCompile(""), skips)
+	r, err := newReport(specs, kinds["node"], regexp.MustCompile(""), skips)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +51,7 @@ func TestReport(t *testing.T) {
 }
 
 func TestReportOfSome(t *testing.T) {
-	r, err := newReport(specs, regexp.MustCompile("Probing"), nil)
+	r, err := newReport(specs, kinds["node"], regexp.MustCompile("Probing"), nil)
 	if err != nil || len(r.results) != 1 {
 		t.Errorf("%d results, %v", len(r.results), err)
 	}
@@ -57,22 +59,49 @@ func TestReportOfSome(t *testing.T) {
 
 // TestReportHoldsTheList: a pattern of the list that matches no test is an error.
 func TestReportHoldsTheList(t *testing.T) {
-	if _, err := newReport(specs, regexp.MustCompile(""), []skip{{regexp.MustCompile("Gone"), "it was"}}); err == nil {
+	if _, err := newReport(specs, kinds["node"], regexp.MustCompile(""), []skip{{regexp.MustCompile("Gone"), "it was"}}); err == nil {
 		t.Error("a pattern without a test went through")
 	}
 }
 
-func TestSkipList(t *testing.T) {
-	skips, err := readSkips()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range skips {
-		if s.reason == "" || s.pattern.String() == "" {
-			t.Errorf("%+v", s)
+func TestSkipLists(t *testing.T) {
+	for name, k := range kinds {
+		skips, err := readSkips(k.skips)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range skips {
+			if s.reason == "" || s.pattern.String() == "" {
+				t.Errorf("%s: %+v", name, s)
+			}
+		}
+		if len(skips) == 0 {
+			t.Errorf("the list of %s is empty: this test looks at the wrong thing", name)
 		}
 	}
-	if len(skips) == 0 {
-		t.Error("the list is empty: this test looks at the wrong thing")
+}
+
+// TestKinds: each kind takes its own tests, and no others.
+func TestKinds(t *testing.T) {
+	for name, of := range map[string][]string{
+		"[sig-node] Pods should run [NodeConformance] [Conformance]":      {"node"},
+		"[sig-network] DNS should provide DNS for services [Conformance]": {"network"},
+		"[sig-network] Networking http [NodeConformance] [Conformance]":   {"network", "node"},
+		"[sig-network] Netpol should support [Feature:NetworkPolicy]":     {"policy"},
+		"[sig-apps] Deployment should run [Conformance]":                  nil,
+		"[sig-network] LoadBalancers should work [Feature:LoadBalancer]":  nil,
+	} {
+		var got []string
+		for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+			if kinds[kind].has(name) {
+				got = append(got, kind)
+			}
+		}
+		if !slices.Equal(got, of) {
+			t.Errorf("%s is of %v, want %v", name, got, of)
+		}
+	}
+	if _, err := kindNamed("storage"); err == nil {
+		t.Error("tests of storage are known")
 	}
 }

@@ -20,6 +20,8 @@ const (
 	// nodeIP is a loopback address whose ports only the tests use.
 	nodeIP   = "127.36.3.1"
 	nodePort = "3000"
+	// openAddresses is where pods may connect to. 127.0.0.1 is the machine for pods in its network.
+	openAddresses = "cluster,127.0.0.1," + nodeIP + "," + nameServer
 )
 
 // site is everything that the tests need: a cluster, a registry and a node.
@@ -28,8 +30,8 @@ type site struct {
 	progress io.Writer
 	host     string // the registry's host:port
 
-	cluster, agent *background.Process
-	server         *http.Server
+	cluster, names, agent *background.Process
+	server                *http.Server
 }
 
 func (s *site) open(ctx context.Context) error {
@@ -37,9 +39,11 @@ func (s *site) open(ctx context.Context) error {
 		title string
 		do    func(context.Context) error
 	}{
+		{"making a network", func(context.Context) error { return furnish() }},
 		{"starting a cluster", s.startCluster},
+		{"starting a name server", s.startNames},
 		{"starting a registry", s.startRegistry},
-		{"building the tests' images for WASI", s.publish},
+		{"publishing the tests' images for WASI", s.publish},
 		{"joining the node", s.join},
 	} {
 		_, _ = fmt.Fprintln(s.progress, "==", step.title)
@@ -61,7 +65,12 @@ func (s *site) close() error {
 	if s.server != nil {
 		err = errors.Join(err, s.server.Close())
 	}
-	return errors.Join(err, s.cluster.Stop())
+	for _, p := range []*background.Process{s.names, s.cluster} {
+		if p != nil {
+			err = errors.Join(err, p.Stop())
+		}
+	}
+	return err
 }
 
 func (s *site) kubeconfig() string { return filepath.Join(s.dir, "cluster", "admin.kubeconfig") }
@@ -88,7 +97,9 @@ func (s *site) join(ctx context.Context) error {
 	s.agent, err = background.Start([]string{"KUBECONFIG=" + bootstrap, "HOME=" + s.dir}, "bin/krustlet-wasi",
 		"--node-name", nodeName, "--hostname", nodeName, "--node-ip", nodeIP, "--addr", nodeIP, "--port", nodePort,
 		"--data-dir", s.dataDir(), "--bootstrap-file", bootstrap, "--register-with-taints=",
-		"--node-labels", "kubernetes.io/os=linux")
+		"--node-labels", "kubernetes.io/os=linux", "--cluster-dns", clusterDNS,
+		// Tests connect to pods, to Services and to the node, and ask the name server themselves.
+		"--default-egress", openAddresses, "--egress-limit", "*,"+openAddresses)
 	if err != nil {
 		return err
 	}

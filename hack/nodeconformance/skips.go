@@ -1,7 +1,6 @@
 package main
 
 import (
-	_ "embed"
 	"fmt"
 	"regexp"
 	"strings"
@@ -13,26 +12,23 @@ type skip struct {
 	reason  string
 }
 
-//go:embed skip.txt
-var skipList string
-
-// readSkips reads the list. A reason is on its own line. The indented lines below it are patterns
+// readSkips reads a list. A reason is on its own line. The indented lines below it are patterns
 // of tests. Lines that begin with # are comments.
-func readSkips() ([]skip, error) {
+func readSkips(list string) ([]skip, error) {
 	var skips []skip
 	reason := ""
-	for number, line := range strings.Split(skipList, "\n") {
+	for number, line := range strings.Split(list, "\n") {
 		text := strings.TrimSpace(line)
 		switch {
 		case text == "" || strings.HasPrefix(text, "#"):
 		case line == strings.TrimLeft(line, " \t"):
 			reason = text
 		case reason == "":
-			return nil, fmt.Errorf("skip.txt:%d: a pattern without a reason before it", number+1)
+			return nil, fmt.Errorf("reading what is left out: line %d: a pattern without a reason before it", number+1)
 		default:
 			pattern, err := regexp.Compile(text)
 			if err != nil {
-				return nil, fmt.Errorf("skip.txt:%d: %w", number+1, err)
+				return nil, fmt.Errorf("reading what is left out: line %d: %w", number+1, err)
 			}
 			skips = append(skips, skip{pattern, reason})
 		}

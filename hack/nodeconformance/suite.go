@@ -31,9 +31,6 @@ func (s spec) name() string {
 	return strings.Join(append(s.ContainerHierarchyTexts, s.LeafNodeText), " ")
 }
 
-// label is the label of every test of node conformance. The test's name also has it, in brackets.
-const label = "NodeConformance"
-
 // runSuite runs the tests that are not left out. It returns the report about all tests of the
 // suite.
 func (s *site) runSuite(ctx context.Context, settings settings, skips []skip) ([]spec, error) {
@@ -44,7 +41,7 @@ func (s *site) runSuite(ctx context.Context, settings settings, skips []skip) ([
 	args := []string{
 		fmt.Sprintf("-procs=%d", settings.processes), "--no-color", "--keep-going", "--silence-skips",
 		"--timeout=" + limit.String(), "--output-dir=" + s.dir, "--json-report=report.json",
-		"--label-filter=" + label, "--focus=" + settings.focus.String(),
+		"--label-filter=" + settings.kind.filter, "--focus=" + settings.focus.String(),
 	}
 	for _, one := range skips {
 		args = append(args, "--skip="+one.pattern.String())

@@ -26,6 +26,10 @@ func agnhost(args []string) int {
 		return 0
 	case "etc-hosts":
 		return printFile("/etc/hosts")
+	case "dns-suffix":
+		return printOfResolvConf(func(q question) []string { return q.suffixes })
+	case "dns-server-list":
+		return printOfResolvConf(func(q question) []string { return q.servers })
 	case "mounttest":
 		start = mounttest
 	case "logs-generator":
@@ -38,6 +42,10 @@ func agnhost(args []string) int {
 		start = serveHostname
 	case "netexec":
 		start = netexec
+	case "connect":
+		start = connectTo
+	case "porter":
+		start = porter
 	case "grpc-health-checking":
 		start = grpcHealth
 	case "fake-registry-server":
@@ -47,10 +55,24 @@ func agnhost(args []string) int {
 		return 1
 	}
 	run := start(flags)
-	if err := flags.Parse(rest); err != nil {
+	if err := parseAnywhere(flags, rest); err != nil {
 		return 1
 	}
 	return run()
+}
+
+// parseAnywhere reads flags that may come after other arguments. Those remain in flags.Args.
+func parseAnywhere(flags *flag.FlagSet, args []string) error {
+	others := []string{"--"}
+	for {
+		if err := flags.Parse(args); err != nil {
+			return err
+		}
+		if flags.NArg() == 0 {
+			return flags.Parse(others)
+		}
+		others, args = append(others, flags.Arg(0)), flags.Args()[1:]
+	}
 }
 
 func printFile(path string) int {

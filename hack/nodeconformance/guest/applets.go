@@ -43,6 +43,7 @@ func applets() map[string]applet {
 		"seq":   seq,
 		"ls":    ls, "find": find, "readlink": readlink, "ln": ln, "tail": tail, "tee": tee,
 		"head": head, "wc": wc, "grep": grep, "sort": sortLines, "awk": awk, "hexdump": hexdump,
+		"curl": curl, "wget": wget, "nc": nc, "dig": dig, "getent": getent, "nslookup": nslookup,
 	}
 }
 

@@ -8,6 +8,13 @@ require (
 )
 
 require (
-	golang.org/x/sys v0.47.0 // indirect
-	golang.org/x/term v0.45.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/term v0.47.0 // indirect
 )
+
+require (
+	github.com/krustlet-go/krustlet-wasi v0.0.0
+	golang.org/x/net v0.49.0
+)
+
+replace github.com/krustlet-go/krustlet-wasi => ../../..

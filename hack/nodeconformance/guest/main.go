@@ -5,8 +5,8 @@
 //
 // The commands cannot do what WASI cannot do. There are no signals, so traps do nothing. There are
 // no users, so files have no owners and no permission bits. There are no other processes, so a
-// script's commands run within the shell. A guest cannot open a connection or a listening socket,
-// so servers use the sockets that they get.
+// script's commands run within the shell. Connections and datagrams are by the functions that
+// WasmEdge has added to preview 1. Servers of TCP use the sockets that they get, if they get some.
 package main
 
 import (

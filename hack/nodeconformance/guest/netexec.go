@@ -16,11 +16,12 @@ import (
 	"mvdan.cc/sh/v3/expand"
 )
 
-// netexec is agnhost's server. It has an endpoint for each thing that a test may want. WASI has no
-// UDP, and /dial cannot connect to a host.
+// netexec is agnhost's server. It has an endpoint for each thing that a test may want.
 func netexec(flags *flag.FlagSet) func() int {
 	port := flags.Int("http-port", 8080, "port")
-	flags.Int("udp-port", 8081, "port for UDP: nothing listens on it here")
+	udp := flags.Int("udp-port", 8081, "port for UDP, or -1")
+	flags.String("udp-listen-addresses", "", "addresses for UDP: it is all of the pod's here")
+	override := flags.String("http-override", "", "path whose answer is the answer to all requests")
 	flags.Int("sctp-port", -1, "port for SCTP: nothing listens on it here")
 	flags.Int("delay-shutdown", 0, "seconds from SIGTERM to the end: there are no signals here")
 	cert := flags.String("tls-cert-file", "", "path")
@@ -35,8 +36,29 @@ func netexec(flags *flag.FlagSet) func() int {
 			}
 			pair = append(pair, loaded)
 		}
-		return serve(*port, netexecRoutes(*port), pair...)
+		if *udp >= 0 {
+			if err := serveDatagrams(*udp, datagramAnswer(*udp)); err != nil {
+				log.Print(err) // the pod may be without an address of its own, and its spec without this port
+			}
+		}
+		routes := netexecRoutes(*port)
+		if *override != "" {
+			routes = always(*override, routes)
+		}
+		return serve(*port, routes, pair...)
 	}
+}
+
+// always answers each request as if it were for path.
+func always(path string, routes http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		instead, err := http.NewRequestWithContext(r.Context(), http.MethodGet, path, nil)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		routes.ServeHTTP(w, instead)
+	})
 }
 
 func netexecRoutes(port int) http.Handler {
@@ -60,10 +82,7 @@ func netexecRoutes(port int) http.Handler {
 	mux.HandleFunc("/shell", remoteShell)
 	mux.HandleFunc("/exit", exit)
 	mux.HandleFunc("/shutdown", exit)
-	mux.HandleFunc("/dial", func(w http.ResponseWriter, r *http.Request) {
-		log.Printf("GET /dial?%s", r.URL.RawQuery)
-		http.Error(w, "WASI cannot connect", http.StatusExpectationFailed)
-	})
+	mux.HandleFunc("/dial", dial)
 	return mux
 }
 

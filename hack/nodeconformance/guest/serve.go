@@ -8,23 +8,31 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/guests/wasinet"
 )
 
 // firstSocket is the descriptor of the first listening socket that the guest gets.
 const firstSocket = 3
 
-// listener finds the listening socket for a port among those that the guest gets.
+// listener finds the listening socket for a port among those that the guest gets. If there is none,
+// it makes one.
 func listener(port int) (net.Listener, error) {
 	names := os.Getenv("LISTEN_FDNAMES")
 	i := slices.Index(strings.Split(names, ":"), strconv.Itoa(port))
-	if i < 0 {
-		return nil, fmt.Errorf("port %d: no listening socket was handed over for it: those are of ports %q", port, names)
+	if i < 0 { // the pod's spec does not name the port
+		l, _, err := wasinet.Listen(netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port)))
+		if err != nil {
+			return nil, fmt.Errorf("listening at port %d, without a socket that was handed over: %w", port, err)
+		}
+		return l, nil
 	}
 	return net.FileListener(os.NewFile(uintptr(firstSocket+i), "socket"))
 }
@@ -89,12 +97,42 @@ func testWebServer(flags *flag.FlagSet) func() int {
 	return func() int { return serve(*port, http.FileServer(http.Dir("/"))) }
 }
 
+// serveHostname answers with the hostname: HTTP, or the mere name by TCP or UDP.
 func serveHostname(flags *flag.FlagSet) func() int {
 	port := flags.Int("port", 9376, "port")
-	flags.Bool("http", true, "serve HTTP: there is nothing else here")
+	flags.Bool("http", true, "serve HTTP, if neither of the others is served")
+	flags.Bool("close", false, "close connections after an answer")
+	tcp := flags.Bool("tcp", false, "serve the name by TCP")
+	udp := flags.Bool("udp", false, "serve the name by UDP")
 	return func() int {
+		name := os.Getenv("HOSTNAME")
+		if *udp {
+			if err := serveDatagrams(*port, func(string, net.Addr) string { return name }); err != nil {
+				fmt.Fprintln(os.Stderr, "agnhost:", err)
+			}
+		}
+		switch {
+		case *tcp:
+			return serveName(*port, name)
+		case *udp:
+			return pause()
+		}
 		return serve(*port, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = fmt.Fprint(w, os.Getenv("HOSTNAME"))
+			_, _ = fmt.Fprint(w, name)
 		}))
 	}
+}
+
+// serveName writes the name to each client.
+func serveName(port int, name string) int {
+	l, err := listener(port)
+	for err == nil {
+		var c net.Conn
+		if c, err = l.Accept(); err == nil {
+			_, _ = c.Write([]byte(name)) // the client may have closed it
+			_ = c.Close()
+		}
+	}
+	fmt.Fprintln(os.Stderr, "agnhost:", err)
+	return 1
 }

@@ -14,6 +14,10 @@ import (
 	// This package registers the tests of pods, containers and volumes on a node.
 	_ "k8s.io/kubernetes/test/e2e/common"
 
+	// These register the tests of Services, names and NetworkPolicies.
+	_ "k8s.io/kubernetes/test/e2e/network"
+	_ "k8s.io/kubernetes/test/e2e/network/netpol"
+
 	// These register the labels in the tests' names, and what the framework does around each test.
 	_ "k8s.io/kubernetes/test/e2e/feature"
 	_ "k8s.io/kubernetes/test/e2e/framework/debug/init"
