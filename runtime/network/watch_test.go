@@ -68,7 +68,7 @@ func TestCut(t *testing.T) {
 		expect("when a set shrinks", "to a", "from a")
 		watch(n, "forbidden since it was decided on", "10.0.0.1:80", true)
 		expect("at its watch", "forbidden since it was decided on")
-		c.Apply(runtime.NetworkUpdate{Pods: []runtime.PodRules{{Pod: "uid", Gone: true}}})
+		c.Apply(runtime.NetworkUpdate{Pods: []runtime.PodRules{{Pod: "uid"}}})
 		watch(n, "to a node", "192.0.2.12:80", true)
 		c.Apply(runtime.NetworkUpdate{Sets: []runtime.AddressSet{{Name: runtime.NodeSet, Add: prefixes("192.0.2.12")}}})
 		expect("when the node gets an address", "to a node")
