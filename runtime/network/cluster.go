@@ -189,8 +189,8 @@ func (c *Cluster) byAddress() map[netip.Addr]*pod {
 	return all
 }
 
-// join adds a Network, and returns its pod.
-func (c *Cluster) join(n *Network, uid string) *pod {
+// join adds a Network to its pod.
+func (c *Cluster) join(n *Network, uid string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.pods[uid]
@@ -203,8 +203,8 @@ func (c *Cluster) join(n *Network, uid string) *pod {
 		}
 	}
 	p.networks++
+	n.pod = p
 	c.networks[n] = struct{}{}
-	return p
 }
 
 func (c *Cluster) leave(n *Network) {

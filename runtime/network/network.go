@@ -93,7 +93,7 @@ func (c *Cluster) New(pod string, spec runtime.Network) (*Network, error) {
 		Names: spec.Names, Dial: n.dialServer, Allowed: n.mayLookUp,
 		NoIPv4: len(spec.Addresses) > 0 && !n.four.IsValid(), NoIPv6: len(spec.Addresses) > 0 && !n.six.IsValid(),
 	})
-	n.pod = c.join(n, pod)
+	c.join(n, pod)
 	return n, nil
 }
 
