@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
 const (
@@ -33,10 +34,11 @@ type Cluster struct {
 	pods     map[string]*pod
 	networks map[*Network]struct{}
 
-	lists   lists
-	reviews reviews
-	podless denials // of guests without a pod
-	refused chan struct{}
+	lists     lists
+	questions *wasi.Files // sockets to servers of names, of all guests
+	reviews   reviews
+	podless   denials // of guests without a pod
+	refused   chan struct{}
 }
 
 // pod is a pod of this node: its rules, and what its Networks share.
@@ -61,7 +63,7 @@ func NewCluster(failed func(error)) *Cluster {
 	}
 	return &Cluster{
 		failed: failed, sets: newSets(), services: newServices(), pods: map[string]*pod{}, networks: map[*Network]struct{}{},
-		refused: make(chan struct{}, 1), reviews: reviews{stop: make(chan struct{})},
+		refused: make(chan struct{}, 1), questions: wasi.NewFiles(maxQuestions), reviews: reviews{stop: make(chan struct{})},
 	}
 }
 

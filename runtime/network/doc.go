@@ -5,6 +5,7 @@
 //	bind.go       which addresses a guest may have
 //	connect.go    decisions on connections and datagrams
 //	lookup.go     names: what may be looked up, and which addresses were found
+//	questions.go  how many sockets ask servers of names
 //	watch.go      connections that are cut when they are not allowed any more
 //	machine.go    whether a program of the machine has a port at all addresses
 //	denials.go    what was refused

@@ -220,6 +220,20 @@ func (n *Network) dialServer(ctx context.Context, p runtime.Protocol, to netip.A
 		return nil, err
 	}
 	route = zoned(route, to)
+	give, ok := n.takeQuestion()
+	if !ok {
+		return nil, errQuestions
+	}
+	conn, err := dialRoute(ctx, p, route)
+	if err != nil {
+		give()
+		return nil, err
+	}
+	return &questionConn{conn, give}, nil
+}
+
+// dialRoute connects a socket of the host.
+func dialRoute(ctx context.Context, p runtime.Protocol, route wasi.Route) (net.Conn, error) {
 	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		if !route.From.Is6() {
 			return nil

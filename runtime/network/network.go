@@ -39,13 +39,14 @@ type Network struct {
 	lists           []string                                    // that the cluster keeps for this Network
 	taken           func(runtime.Protocol, netip.AddrPort) bool // takenEverywhere, except in tests
 
-	mu      sync.Mutex
-	pins    map[netip.Addr]*pin
-	leads   map[netip.AddrPort]target // Services that have led datagrams to an endpoint
-	private map[target]int            // the host's, of sockets at the guest's loopback, and how many they are
-	watches map[*watch]struct{}
-	probed  probe // the last result of taken
-	closed  bool
+	mu        sync.Mutex
+	questions int // sockets to servers of names
+	pins      map[netip.Addr]*pin
+	leads     map[netip.AddrPort]target // Services that have led datagrams to an endpoint
+	private   map[target]int            // the host's, of sockets at the guest's loopback, and how many they are
+	watches   map[*watch]struct{}
+	probed    probe // the last result of taken
+	closed    bool
 }
 
 var _ wasi.Network = (*Network)(nil)
