@@ -14,7 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// The bounds of the rules of a pod. Those who may write policies could otherwise have each pod of the
+// The bounds of the rules of a pod. Those who write policies could otherwise have each pod of the
 // cluster compared with any number of sets, and workers told more than they take at once. If the
 // policies of a pod say more, they allow nothing.
 const (
