@@ -8,7 +8,7 @@ import (
 
 // maxQuestions bounds the sockets to servers of names, of all guests together. They are none of the
 // files that guests open: servers that do not answer must not make a process run out of these. A
-// guest gets another one only if more are free than it has, so that some are always free for others.
+// guest gets another one only if more are free than it has, so some are always free for others.
 const maxQuestions = 512
 
 var errQuestions = errors.New("too many questions to servers of names are under way")

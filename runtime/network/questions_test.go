@@ -7,8 +7,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestManyQuestions: guests whose servers of names do not answer take no more sockets than there are
-// for all, and a guest that has none gets one.
+// TestManyQuestions: guests whose servers of names do not answer take no more sockets than
+// there are for all, and a guest that has none gets one.
 func TestManyQuestions(t *testing.T) {
 	silent, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	if err != nil {
