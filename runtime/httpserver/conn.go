@@ -23,6 +23,7 @@ type conn struct {
 	two     atomic.Bool // it speaks HTTP/2
 	between atomic.Bool // HTTP/1: no byte of a next request has come that is not complete
 	lingers atomic.Bool // the client may still send when the connection closes
+	halved  atomic.Bool // nothing more is sent: net/http closes the connection, after a sleep
 
 	mu     sync.Mutex // guards the fields below
 	rests  time.Time  // since when there is no request; zero if there is one
@@ -280,6 +281,10 @@ func (g *guarded) refuse(p []byte) (n int, err error) {
 
 // CloseWrite says to the client that nothing more comes.
 func (g *guarded) CloseWrite() error {
+	g.halved.Store(true)
+	if g.server.closed.Load() {
+		tell(g.server.gone)
+	}
 	if g.encrypted != nil {
 		return g.encrypted.CloseWrite()
 	}

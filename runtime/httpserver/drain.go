@@ -56,6 +56,21 @@ func (s *Server) eachConn(f func(*conn)) int {
 	return s.open
 }
 
+// removeHalved removes the connections that were cut and are only slept for: the server has nothing
+// more to do for them. It returns how many there were.
+func (s *Server) removeHalved() int {
+	var halved []*conn
+	s.eachConn(func(c *conn) {
+		if c.halved.Load() {
+			halved = append(halved, c)
+		}
+	})
+	for _, c := range halved {
+		s.remove(c)
+	}
+	return len(halved)
+}
+
 // endOne ends the connection that has rested for the longest time, if that began before the time.
 func (s *Server) endOne(before time.Time) {
 	var oldest *conn
