@@ -21,6 +21,7 @@ func (s *Server) add(c net.Conn) *conn {
 
 // remove forgets a connection that has closed.
 func (s *Server) remove(c *conn) {
+	c.giveAll() // first, as Close returns when no connection is open
 	s.mu.Lock()
 	if c.next != nil {
 		c.prev.next, c.next.prev = c.next, c.prev
@@ -32,7 +33,6 @@ func (s *Server) remove(c *conn) {
 	if c.unwatch != nil {
 		c.unwatch()
 	}
-	c.giveAll()
 	tell(s.freed)
 	tell(s.gone)
 	s.settle()
@@ -56,19 +56,20 @@ func (s *Server) eachConn(f func(*conn)) int {
 	return s.open
 }
 
-// removeHalved removes the connections that were cut and are only slept for: the server has nothing
-// more to do for them. It returns how many there were.
-func (s *Server) removeHalved() int {
+// cutAll closes all connections at once, and returns how many the server still has to do with. Those
+// of which net/http only sleeps are removed.
+func (s *Server) cutAll() (left int) {
 	var halved []*conn
-	s.eachConn(func(c *conn) {
+	left = s.eachConn(func(c *conn) {
+		c.cut()
 		if c.halved.Load() {
 			halved = append(halved, c)
 		}
-	})
+	}) - len(halved)
 	for _, c := range halved {
 		s.remove(c)
 	}
-	return len(halved)
+	return left
 }
 
 // endOne ends the connection that has rested for the longest time, if that began before the time.

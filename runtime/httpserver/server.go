@@ -150,7 +150,7 @@ func (s *Server) Close() {
 	s.mu.Unlock()
 	_ = s.http.Close()                         // the error is of listeners, which are closed
 	_ = s.http2.Shutdown(context.Background()) // has no connections of its own, so it does not wait
-	for s.eachConn((*conn).cut) > s.removeHalved() {
+	for s.cutAll() > 0 {
 		<-s.gone
 	}
 	for s.active.Load() > 0 {

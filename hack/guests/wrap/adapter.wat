@@ -1048,7 +1048,17 @@
     (func (export "sock_accept") (param i32 i32 i32) (result i32) (call $not-socket (local.get 0)))
     (func (export "sock_recv") (param i32 i32 i32 i32 i32 i32) (result i32) (call $not-socket (local.get 0)))
     (func (export "sock_send") (param i32 i32 i32 i32 i32) (result i32) (call $not-socket (local.get 0)))
-    (func (export "sock_shutdown") (param i32 i32) (result i32) (call $not-socket (local.get 0))))
+    (func (export "sock_shutdown") (param i32 i32) (result i32) (call $not-socket (local.get 0)))
+
+    ;; Those of WasmEdge: 58 is notsup.
+    (func (export "sock_open_v2") (param i32 i32 i32) (result i32) (i32.const 58))
+    (func (export "sock_bind_v2") (param i32 i32 i32) (result i32) (i32.const 58))
+    (func (export "sock_listen_v2") (param i32 i32) (result i32) (i32.const 58))
+    (func (export "sock_connect_v2") (param i32 i32 i32) (result i32) (i32.const 58))
+    (func (export "sock_send_to_v2") (param i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 58))
+    (func (export "sock_recv_from_v2") (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 58))
+    (func (export "sock_getlocaladdr_v2") (param i32 i32 i32) (result i32) (i32.const 58))
+    (func (export "sock_getaddrinfo") (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 58)))
   (core instance $adapter (instantiate $adapter
     (with "own" (instance $memory-instance))
     (with "wasi" (instance
