@@ -56,8 +56,8 @@ func (s *Server) eachConn(f func(*conn)) int {
 	return s.open
 }
 
-// cutAll closes all connections at once, and returns how many the server still has to do with. Those
-// of which net/http only sleeps are removed.
+// cutAll closes all connections at once, and returns how many the server still has to do with.
+// Those of which net/http only sleeps are removed.
 func (s *Server) cutAll() (left int) {
 	var halved []*conn
 	left = s.eachConn(func(c *conn) {
