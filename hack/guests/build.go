@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -26,12 +27,21 @@ type build struct {
 	out  []byte
 }
 
+// earlier ends the name of a guest as earlier programs of the node can run it.
+const earlier = "-earlier"
+
 // Build compiles the guest from its Go source and returns the path of the .wasm file. Every test
-// gets the same file with the same digest. Tests may not change it.
+// gets the same file with the same digest. Tests may not change it. With
+// `-earlier` after its name, the guest calls no functions that earlier programs of the node lack.
 func Build(t testing.TB, name string) string {
 	t.Helper()
 	return once(t, name, func(to string) *exec.Cmd {
-		cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", to, "./"+name)
+		name, before := strings.CutSuffix(name, earlier)
+		args := []string{"build", "-trimpath", "-buildvcs=false", "-o", to}
+		if before {
+			args = append(args, "-tags", "earlier")
+		}
+		cmd := exec.Command("go", append(args, "./"+name)...)
 		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
 		return cmd
 	})

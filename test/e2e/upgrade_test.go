@@ -30,6 +30,7 @@ func TestUpgradeFromEarlierProgram(t *testing.T) {
 	}
 	earlier := testnode.Earlier(t, earlierCommit)
 	s := newStoppedSuite(t, "", "--node-labels", "kubernetes.io/os=linux") // without this label the API server refuses to resize
+	s.kitchen = s.images.PushGuest(t, "kitchen-earlier")
 	s.node.Binary = earlier
 	s.node.Join(t)
 	u := &upgrade{suite: s, ns: s.cluster.Namespace(t), before: map[string]corev1.ContainerStatus{}}
