@@ -26,7 +26,7 @@ var recordTypes = map[string]dnsmessage.Type{
 	"CNAME": dnsmessage.TypeCNAME, "TXT": dnsmessage.TypeTXT,
 }
 
-// question is what dig is to ask, whom, and how.
+// question is a question of dig: its name and type, the server, and the protocol.
 type question struct {
 	name, server           string
 	kind                   dnsmessage.Type

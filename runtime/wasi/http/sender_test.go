@@ -321,7 +321,7 @@ func TestLostConnection(t *testing.T) {
 	}
 }
 
-// TestSenderCloses: the end of a guest ends its requests, whatever it holds of them.
+// TestSenderCloses: the end of a guest ends its requests, with all that it holds of them.
 func TestSenderCloses(t *testing.T) {
 	s := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
 		_ = nethttp.NewResponseController(w).EnableFullDuplex()
